@@ -1,0 +1,232 @@
+#include "base/cgroup_dir.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <functional>
+#include <set>
+#include <thread>
+
+#include "base/core/dir_fd.h"
+#include "base/core/file.h"
+
+namespace crisp {
+namespace {
+
+std::vector<std::string> Split(std::string_view text, char separator) {
+  std::vector<std::string> out;
+  while (!text.empty()) {
+    const size_t end = text.find(separator);
+    out.emplace_back(text.substr(0, end));
+    text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
+  }
+  return out;
+}
+
+// Super options of a v1 mount that are not controllers (cgroups(7)).
+bool IsController(const std::string& option) {
+  static const std::set<std::string> kOther = {
+      "rw", "ro", "xattr", "clone_children", "noprefix", "release_agent"};
+  return !kOther.contains(option) && !option.starts_with("release_agent=");
+}
+
+// Calls `visit` with every directory at and below `dir`, children first.
+void VisitTree(const std::string& dir, const std::function<void(const std::string&)>& visit) {
+  auto opened = DirFd::Open(dir);
+  if (!opened.ok()) return;
+  auto names = opened->List();
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    struct stat st {};
+    if (::fstatat(opened->get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISDIR(st.st_mode)) {
+      VisitTree(JoinPath(dir, name), visit);
+    }
+  }
+  visit(dir);
+}
+
+}  // namespace
+
+Result<CgroupLayout> CgroupLayout::Detect(const std::string& mountinfo) {
+  CgroupLayout layout;
+  std::string v2_mount;
+  // proc_pid_mountinfo(5): "... mountpoint options [optional...] - fstype source superoptions"
+  const std::string text = CRISP_TRY(crisp::ReadFile(mountinfo));
+  for (const std::string& line : Split(text, '\n')) {
+    const size_t dash = line.find(" - ");
+    if (dash == std::string::npos) continue;
+    const std::vector<std::string> left = Split(std::string_view(line).substr(0, dash), ' ');
+    const std::vector<std::string> right = Split(std::string_view(line).substr(dash + 3), ' ');
+    if (left.size() < 5 || right.size() < 3) continue;
+    if (right[0] == "cgroup2") {
+      // The mount at the usual place wins over bind mounts elsewhere.
+      if (v2_mount.empty() || left[4] == "/sys/fs/cgroup") v2_mount = left[4];
+    } else if (right[0] == "cgroup") {
+      for (const std::string& option : Split(right[2], ',')) {
+        if (IsController(option) && layout.MountOf(option).empty()) {
+          layout.mounts.emplace_back(option, left[4]);
+        }
+      }
+    }
+  }
+  if (layout.mounts.empty()) {
+    if (v2_mount.empty()) {
+      return FailedPrecondition("no cgroup file system is mounted (looked in ", mountinfo, ")");
+    }
+    layout.v2 = true;
+    layout.mounts.emplace_back("", v2_mount);
+  } else {
+    layout.hybrid = !v2_mount.empty();
+  }
+  return layout;
+}
+
+std::string CgroupLayout::MountOf(std::string_view controller) const {
+  if (v2) return mounts.empty() ? std::string() : mounts.front().second;
+  for (const auto& [name, mount] : mounts) {
+    if (name == controller) return mount;
+  }
+  return {};
+}
+
+std::vector<std::string> CgroupDir::Dirs() const {
+  std::vector<std::string> out;
+  for (const auto& [controller, mount] : layout_->mounts) {
+    std::string dir = JoinPath(mount, path_);
+    if (std::find(out.begin(), out.end(), dir) == out.end()) out.push_back(std::move(dir));
+  }
+  return out;
+}
+
+std::string CgroupDir::DirOf(std::string_view controller) const {
+  const std::string mount = layout_->MountOf(controller);
+  return mount.empty() ? std::string() : JoinPath(mount, path_);
+}
+
+namespace {
+
+// v1 cpuset groups start without CPUs and memory nodes, and then no process can enter
+// (cgroup-v1/cpusets.rst 1.4): inherit the parent's.
+Status InheritCpuset(const std::string& mount, const std::string& path) {
+  std::string dir = mount;
+  for (const std::string& part : Split(path, '/')) {
+    if (part.empty()) continue;
+    const std::string parent = dir;
+    dir = JoinPath(dir, part);
+    for (const char* file : {"cpuset.cpus", "cpuset.mems"}) {
+      const std::string own = CRISP_TRY(ReadFile(JoinPath(dir, file)));
+      if (!Trim(own).empty()) continue;
+      const std::string inherited = CRISP_TRY(ReadFile(JoinPath(parent, file)));
+      CRISP_RETURN_IF_ERROR(WriteControlFile(AT_FDCWD, JoinPath(dir, file), Trim(inherited)));
+    }
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+Status CgroupDir::EnsureCreated() const {
+  for (const std::string& dir : Dirs()) CRISP_RETURN_IF_ERROR(EnsureDirectory(dir));
+  if (const std::string cpuset = layout_->MountOf("cpuset"); !layout_->v2 && !cpuset.empty()) {
+    CRISP_RETURN_IF_ERROR(InheritCpuset(cpuset, path_).Wrap("cgroup ", path_));
+  }
+  return OkStatus();
+}
+
+Status CgroupDir::AddProcess(pid_t pid) const {
+  for (const std::string& dir : Dirs()) {
+    CRISP_RETURN_IF_ERROR(WriteControlFile(AT_FDCWD, JoinPath(dir, "cgroup.procs"), Cat(pid)));
+  }
+  return OkStatus();
+}
+
+Result<std::vector<UniqueFd>> CgroupDir::OpenDirs() const {
+  std::vector<UniqueFd> out;
+  for (const std::string& dir : Dirs()) {
+    out.push_back(CRISP_TRY(OpenFile(dir, O_PATH | O_DIRECTORY)));
+  }
+  return out;
+}
+
+bool CgroupDir::Exists() const {
+  const std::vector<std::string> dirs = Dirs();
+  return std::any_of(dirs.begin(), dirs.end(), [](const auto& dir) { return PathExists(dir); });
+}
+
+Result<std::vector<pid_t>> CgroupDir::Processes() const {
+  std::set<pid_t> pids;
+  for (const std::string& top : Dirs()) {
+    VisitTree(top, [&](const std::string& dir) {
+      auto text = crisp::ReadFile(JoinPath(dir, "cgroup.procs"));
+      if (!text.ok()) return;  // removed meanwhile, or a threaded group: its processes are above
+      for (const std::string& line : Split(*text, '\n')) {
+        pid_t pid = 0;
+        std::from_chars(line.data(), line.data() + line.size(), pid);
+        if (pid > 0) pids.insert(pid);
+      }
+    });
+  }
+  return std::vector<pid_t>(pids.begin(), pids.end());
+}
+
+Status CgroupDir::KillAll(MonoTime deadline) const {
+  if (path_.find_first_not_of('/') == std::string::npos) {
+    return InvalidArgument("kill all processes of the root cgroup: refused");
+  }
+  auto pause = std::chrono::milliseconds(1);
+  for (;;) {
+    // cgroup.kill (v2, kernel 5.14) also catches what is being forked.
+    if (layout_->v2) (void)WriteControlFile(AT_FDCWD, JoinPath(DirOf(""), "cgroup.kill"), "1");
+    const std::vector<pid_t> pids = CRISP_TRY(Processes());
+    if (pids.empty()) return OkStatus();
+    for (pid_t pid : pids) ::kill(pid, SIGKILL);
+    if (MonoNow() >= deadline) {
+      return DeadlineExceeded("cgroup ", path_, ": ", pids.size(), " processes survive SIGKILL");
+    }
+    // Neither hierarchy tells when a group that is not ours alone gets empty; the processes die
+    // within microseconds, so this rarely runs twice.
+    std::this_thread::sleep_for(pause);
+    pause = std::min(pause * 2, std::chrono::milliseconds(50));
+  }
+}
+
+Status CgroupDir::EnsureRemoved() const {
+  Status failed;
+  int waits_left = 50;  // for all directories: what is really busy is busy on every hierarchy
+  for (const std::string& top : Dirs()) {
+    VisitTree(top, [&](const std::string& dir) {
+      // A group is busy for some microseconds after its last process was reaped.
+      for (;;) {
+        if (::rmdir(dir.c_str()) == 0 || errno == ENOENT) return;
+        if (errno != EBUSY || waits_left == 0) break;
+        --waits_left;
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      failed = Errno("remove cgroup ", dir);
+      if (failed.sys_errno() == EBUSY)
+        failed = std::move(failed).WithCode(Code::kFailedPrecondition);
+    });
+  }
+  return failed;
+}
+
+Result<std::string> CgroupDir::ReadFile(std::string_view controller,
+                                        const std::string& file) const {
+  const std::string dir = DirOf(controller);
+  if (dir.empty()) return NotFound("cgroup controller ", controller, " is not mounted");
+  return crisp::ReadFile(JoinPath(dir, file), 1 << 20);
+}
+
+Status CgroupDir::WriteFile(std::string_view controller, const std::string& file,
+                            std::string_view value) const {
+  const std::string dir = DirOf(controller);
+  if (dir.empty()) return NotFound("cgroup controller ", controller, " is not mounted");
+  return WriteControlFile(AT_FDCWD, JoinPath(dir, file), value);
+}
+
+}  // namespace crisp

@@ -1,0 +1,144 @@
+#include "base/database.h"
+
+#include <sqlite3.h>
+
+namespace crisp {
+namespace {
+
+Code CodeFromSqlite(int error) {
+  switch (error & 0xff) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return Code::kDataLoss;
+    case SQLITE_FULL:
+      return Code::kResourceExhausted;
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+      return Code::kPermissionDenied;
+    case SQLITE_CONSTRAINT:
+      return Code::kAlreadyExists;
+    default:
+      return Code::kInternal;
+  }
+}
+
+}  // namespace
+
+int64_t Database::Row::Int(int column) const { return sqlite3_column_int64(statement_, column); }
+
+std::string Database::Row::Text(int column) const {
+  const void* bytes = sqlite3_column_blob(statement_, column);
+  if (bytes == nullptr) return {};
+  return std::string(static_cast<const char*>(bytes),
+                     static_cast<size_t>(sqlite3_column_bytes(statement_, column)));
+}
+
+Result<std::unique_ptr<Database>> Database::Open(const std::string& path, Durability durability,
+                                                 std::span<const std::string_view> migrations) {
+  sqlite3* raw = nullptr;
+  const int error = sqlite3_open_v2(
+      path.c_str(), &raw,
+      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
+      nullptr);
+  std::unique_ptr<Database> db(new Database(raw));
+  if (error != SQLITE_OK) return db->Error("open").Wrap("database ", path);
+  sqlite3_extended_result_codes(raw, 1);
+  for (std::string_view pragma :
+       {std::string_view("PRAGMA journal_mode=WAL"),
+        durability == Durability::kFull ? std::string_view("PRAGMA synchronous=FULL")
+                                        : std::string_view("PRAGMA synchronous=NORMAL"),
+        // One connection and memory counts: a small page cache, no mapping.
+        std::string_view("PRAGMA cache_size=-256"),
+        std::string_view("PRAGMA locking_mode=EXCLUSIVE")}) {
+    CRISP_RETURN_IF_ERROR(db->Execute(pragma).Wrap("database ", path));
+  }
+  CRISP_RETURN_IF_ERROR(db->Migrate(migrations).Wrap("database ", path));
+  return db;
+}
+
+Database::~Database() {
+  for (auto& [sql, statement] : prepared_) sqlite3_finalize(statement);
+  sqlite3_close(db_);
+}
+
+Status Database::Error(std::string_view sql) const {
+  const int error = db_ == nullptr ? SQLITE_NOMEM : sqlite3_extended_errcode(db_);
+  const char* text = db_ == nullptr ? "out of memory" : sqlite3_errmsg(db_);
+  return Status(CodeFromSqlite(error), Cat(sql, ": ", text));
+}
+
+Result<sqlite3_stmt*> Database::Prepare(std::string_view sql) {
+  for (auto& [text, statement] : prepared_) {
+    if (text == sql) return statement;
+  }
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
+                         &statement, nullptr) != SQLITE_OK) {
+    return Error(sql);
+  }
+  prepared_.emplace_back(std::string(sql), statement);
+  return statement;
+}
+
+Status Database::Execute(std::string_view sql, const std::vector<Value>& values,
+                         const std::function<Status(const Row&)>& on_row) {
+  std::lock_guard lock(mutex_);
+  sqlite3_stmt* statement = CRISP_TRY(Prepare(sql));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const int index = static_cast<int>(i) + 1;
+    if (const auto* number = std::get_if<int64_t>(&values[i])) {
+      sqlite3_bind_int64(statement, index, *number);
+    } else if (const auto* text = std::get_if<std::string_view>(&values[i])) {
+      sqlite3_bind_text(statement, index, text->data(), static_cast<int>(text->size()),
+                        SQLITE_TRANSIENT);
+    } else {
+      const auto& blob = std::get<Blob>(values[i]).bytes;
+      sqlite3_bind_blob(statement, index, blob.data(), static_cast<int>(blob.size()),
+                        SQLITE_TRANSIENT);
+    }
+  }
+  Status status;
+  int step;
+  while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
+    if (on_row) status = on_row(Row(statement));
+    if (!status.ok()) break;
+  }
+  if (status.ok() && step != SQLITE_DONE) status = Error(sql);
+  sqlite3_reset(statement);
+  sqlite3_clear_bindings(statement);
+  return status;
+}
+
+Status Database::Transaction(const std::function<Status()>& work) {
+  std::lock_guard lock(mutex_);
+  CRISP_RETURN_IF_ERROR(Execute("BEGIN IMMEDIATE"));
+  Status status = work();
+  if (status.ok()) status = Execute("COMMIT");
+  if (!status.ok()) (void)Execute("ROLLBACK");
+  return status;
+}
+
+Status Database::Migrate(std::span<const std::string_view> migrations) {
+  int64_t version = 0;
+  CRISP_RETURN_IF_ERROR(Execute("PRAGMA user_version", {}, [&](const Row& row) {
+    version = row.Int(0);
+    return OkStatus();
+  }));
+  if (version > static_cast<int64_t>(migrations.size())) {
+    return FailedPrecondition("its schema has version ", version, ", this program knows up to ",
+                              migrations.size(), ": it was written by a newer crisp");
+  }
+  for (; version < static_cast<int64_t>(migrations.size()); ++version) {
+    // sqlite3_exec: a migration is several statements.
+    const std::string script = Cat("BEGIN IMMEDIATE;", migrations[static_cast<size_t>(version)],
+                                   ";PRAGMA user_version=", version + 1, ";COMMIT;");
+    if (sqlite3_exec(db_, script.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
+      Status status = Error("migrate");
+      sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
+      return status;
+    }
+  }
+  return OkStatus();
+}
+
+}  // namespace crisp

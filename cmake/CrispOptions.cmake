@@ -1,0 +1,31 @@
+# Flags that every crisp target gets, through the interface target crisp_flags.
+add_library(crisp_flags INTERFACE)
+target_compile_options(crisp_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Werror
+  -fstack-protector-strong -ffunction-sections -fdata-sections
+  $<$<CONFIG:Release>:-O2 -g1>)
+target_compile_definitions(crisp_flags INTERFACE
+  CRISP_VERSION="${PROJECT_VERSION}" _FILE_OFFSET_BITS=64
+  $<$<CONFIG:Release>:_FORTIFY_SOURCE=2>)
+target_link_options(crisp_flags INTERFACE -Wl,--gc-sections -Wl,-z,relro,-z,now)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  # g++ 12 at -O2 takes "literal" + std::string for an overlapping copy (GCC bug 105329).
+  target_compile_options(crisp_flags INTERFACE -Wno-restrict)
+endif()
+if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  # CRISP_TRY is a statement expression, which both compilers know.
+  target_compile_options(crisp_flags INTERFACE -Wno-gnu-statement-expression)
+endif()
+
+if(CRISP_SANITIZE STREQUAL "address")
+  set(CRISP_SANITIZE_FLAGS -fsanitize=address,undefined -fno-sanitize-recover=all
+      -fno-omit-frame-pointer)
+elseif(CRISP_SANITIZE STREQUAL "thread")
+  set(CRISP_SANITIZE_FLAGS -fsanitize=thread -fno-omit-frame-pointer)
+elseif(CRISP_SANITIZE)
+  message(FATAL_ERROR "CRISP_SANITIZE is '${CRISP_SANITIZE}': allowed are address, thread, or empty")
+endif()
+if(CRISP_SANITIZE)
+  target_compile_options(crisp_flags INTERFACE ${CRISP_SANITIZE_FLAGS} -Wno-maybe-uninitialized)
+  target_link_options(crisp_flags INTERFACE ${CRISP_SANITIZE_FLAGS})
+endif()
