@@ -1,0 +1,302 @@
+#include "server/cli/commands.h"
+
+#include <google/protobuf/util/json_util.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include <cstdio>
+#include <limits>
+
+#include "base/core/file.h"
+#include "server/cli/client.h"
+#include "server/cli/run_pod.h"
+#include "server/cli/table.h"
+#include "server/config/load.h"
+
+namespace crisp::cli {
+namespace {
+
+const Flag kJson = {"--json", "", "print JSON", false};
+const Flag kSocket = {"--socket", "PATH",
+                      "crispd's socket (default: $CRISP_SOCKET, else the configuration's)", false};
+const Flag kConfig = {"--config", "FILE", "configuration (default: /etc/crisp/crisp.yaml)", false};
+
+void Print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+Status PrintJson(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.add_whitespace = true;
+  options.preserve_proto_field_names = true;
+  std::string text;
+  if (!google::protobuf::util::MessageToJsonString(message, &text, options).ok()) {
+    return Internal("print ", message.GetTypeName(), " as JSON");
+  }
+  Print(text);
+  return OkStatus();
+}
+
+Result<config::Loaded> LoadConfig(const Parsed& parsed) {
+  return config::Load(parsed.Get("--config", config::kDefaultPath), parsed.Has("--config"),
+                      config::Surroundings::Detect());
+}
+
+std::string FindSocket(const Parsed& parsed) {
+  if (parsed.Has("--socket")) return parsed.Get("--socket");
+  const char* from_environment = std::getenv("CRISP_SOCKET");
+  if (from_environment != nullptr && *from_environment != '\0') return from_environment;
+  // A configuration with mistakes is crispd's to complain about: the usual socket is tried.
+  const Result<config::Loaded> loaded = LoadConfig(parsed);
+  return loaded.ok() ? loaded->config.socket.path : "/run/crisp/crisp.sock";
+}
+
+Result<int> RunVersion(const Parsed& parsed) {
+  Client client(FindSocket(parsed));
+  if (parsed.Has("--json")) {
+    CRISP_RETURN_IF_ERROR(PrintJson(CRISP_TRY(client.Version())));
+    return 0;
+  }
+  Print("crisp   " CRISP_VERSION "\n");
+  const v1::VersionResponse version = CRISP_TRY(client.Version());
+  Print(Cat("crispd  ", version.runtime_version(), " (CRI ", version.runtime_api_version(), ")\n"));
+  return 0;
+}
+
+Result<int> RunStatus(const Parsed& parsed) {
+  Client client(FindSocket(parsed));
+  const v1::StatusResponse status = CRISP_TRY(client.GetStatus(parsed.Has("--json")));
+  bool ready = true;
+  for (const auto& condition : status.status().conditions()) ready &= condition.status();
+  if (parsed.Has("--json")) {
+    CRISP_RETURN_IF_ERROR(PrintJson(status));
+    return ready ? 0 : 1;
+  }
+  Table conditions({"CONDITION", "STATUS", "REASON", "MESSAGE"});
+  for (const auto& condition : status.status().conditions()) {
+    conditions.Add({condition.type(), condition.status() ? "true" : "false", condition.reason(),
+                    condition.message()});
+  }
+  Table handlers({"RUNTIME", "RECURSIVE RO MOUNTS", "USER NAMESPACES"});
+  for (const auto& handler : status.runtime_handlers()) {
+    const auto word = [](bool value) { return value ? "yes" : "no"; };
+    handlers.Add({handler.name().empty() ? "(default)" : handler.name(),
+                  word(handler.features().recursive_read_only_mounts()),
+                  word(handler.features().user_namespaces())});
+  }
+  Print(Cat(conditions.ToText(), '\n', handlers.ToText()));
+  return ready ? 0 : 1;
+}
+
+Result<int> RunConfigShow(const Parsed& parsed) {
+  const config::Loaded loaded = CRISP_TRY(LoadConfig(parsed));
+  const config::Value value = config::ToValue(loaded.config);
+  if (parsed.Has("--json")) {
+    Print(config::ToJson(value, true) + "\n");
+    return 0;
+  }
+  for (const std::string& file : loaded.files) Print(Cat("# read: ", file, '\n'));
+  if (loaded.files.empty()) Print("# no configuration file: built-in defaults\n");
+  Print(config::ToYaml(value));
+  return 0;
+}
+
+Result<int> RunConfigCheck(const Parsed& parsed) {
+  const config::Loaded loaded = CRISP_TRY(LoadConfig(parsed));
+  for (const std::string& file : loaded.files) Print(Cat("ok  ", file, '\n'));
+  if (loaded.files.empty()) Print("ok  no configuration file: built-in defaults\n");
+  return 0;
+}
+
+Result<int> RunConfigDefault(const Parsed&) {
+  Print(config::DefaultFile());
+  return 0;
+}
+
+Result<int> RunImageList(const Parsed& parsed) {
+  Client client(FindSocket(parsed));
+  const v1::ListImagesResponse images = CRISP_TRY(client.ListImages());
+  if (parsed.Has("--json")) {
+    CRISP_RETURN_IF_ERROR(PrintJson(images));
+    return 0;
+  }
+  Table table({"IMAGE", "ID", "SIZE", "PINNED"});
+  for (const v1::Image& image : images.images()) {
+    const std::string hex = image.id().substr(image.id().find(':') + 1);
+    const auto add = [&](const std::string& name) {
+      table.Add({name, hex.substr(0, 13), HumanSize(image.size()), image.pinned() ? "yes" : ""});
+    };
+    for (const std::string& tag : image.repo_tags()) add(tag);
+    if (image.repo_tags_size() > 0) continue;
+    for (const std::string& digest : image.repo_digests()) add(digest);
+    if (image.repo_digests_size() == 0) add("(no name)");
+  }
+  Print(table.ToText());
+  return 0;
+}
+
+Result<int> RunImageImport(const Parsed& parsed) {
+  char resolved[PATH_MAX];
+  const std::string& path = parsed.words[0];
+  if (::realpath(path.c_str(), resolved) == nullptr) return Errno("import ", path);
+  Client client(FindSocket(parsed));
+  const admin::ImportImageResponse response =
+      CRISP_TRY(client.ImportImage(resolved, parsed.Get("--name"), {.timeout = Duration::zero()})
+                    .Wrap("import ", path));
+  for (const std::string& id : response.image_ids()) Print(id + "\n");
+  return 0;
+}
+
+Result<int> RunRun(const Parsed& parsed) {
+  RunRequest request;
+  request.image = parsed.words[0];
+  request.args.assign(parsed.words.begin() + 1, parsed.words.end());
+  for (const std::string& text : parsed.GetAll("--env")) {
+    request.env.push_back(CRISP_TRY(ParseAssignment(text).Wrap("--env")));
+  }
+  request.pod_name = parsed.Get("--pod-name");
+  request.runtime = parsed.Get("--runtime");
+  request.host_network = parsed.Has("--host-network");
+  request.keep = parsed.Has("--keep");
+  Client client(FindSocket(parsed));
+  return RunPod(&client, request);
+}
+
+Command Make(std::string name, std::string words, std::string help, std::vector<Flag> flags,
+             size_t min_words, size_t max_words, Result<int> (*run)(const Parsed&)) {
+  Command out;
+  out.name = std::move(name);
+  out.words = std::move(words);
+  out.help = std::move(help);
+  out.flags = std::move(flags);
+  out.min_words = min_words;
+  out.max_words = max_words;
+  out.run = run;
+  return out;
+}
+
+std::vector<Command> MakeCommands() {
+  std::vector<Command> out;
+  out.push_back(Make("version", "", "versions of this tool and of crispd",
+                     {kJson, kSocket, kConfig}, 0, 0, RunVersion));
+  out.push_back(Make("status", "", "is the runtime ready, is the network; exit 1 when not",
+                     {kJson, kSocket, kConfig}, 0, 0, RunStatus));
+  out.push_back(Make("run", "IMAGE [ARGUMENT...]",
+                     "one pod with one container: its log here, its exit code passed on",
+                     {{"--env", "NAME=VALUE", "environment variable", true},
+                      {"--host-network", "", "the host's network instead of one by CNI", false},
+                      {"--keep", "", "do not remove the pod at the end", false},
+                      {"--pod-name", "NAME", "name of the pod (default: run-<random>)", false},
+                      {"--runtime", "NAME", "runtime handler (default: the daemon's)", false},
+                      kSocket,
+                      kConfig},
+                     1, std::numeric_limits<size_t>::max(), RunRun));
+  out.back().stop_at_word = true;
+  out.push_back(
+      Make("image ls", "", "images in the store", {kJson, kSocket, kConfig}, 0, 0, RunImageList));
+  out.push_back(Make("image import", "PATH",
+                     "an OCI layout, OCI archive or docker archive into the store",
+                     {{"--name", "REFERENCE", "name of the image (default: in the archive)", false},
+                      kSocket,
+                      kConfig},
+                     1, 1, RunImageImport));
+  out.push_back(Make("config show", "", "the configuration in force, every key", {kJson, kConfig},
+                     0, 0, RunConfigShow));
+  out.push_back(Make("config check", "", "find mistakes in the configuration", {kConfig}, 0, 0,
+                     RunConfigCheck));
+  out.push_back(
+      Make("config default", "", "the commented default file", {}, 0, 0, RunConfigDefault));
+  return out;
+}
+
+std::vector<std::string> SplitWords(const std::string& text) {
+  std::vector<std::string> out;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find(' ', begin), text.size());
+    out.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return out;
+}
+
+int UsageError(const std::string& message, const std::string& usage) {
+  std::fprintf(stderr, "crisp: %s\n%s", message.c_str(), usage.c_str());
+  return kUsageExit;
+}
+
+}  // namespace
+
+const std::vector<Command>& Commands() {
+  static const std::vector<Command> table = MakeCommands();
+  return table;
+}
+
+const Command* FindCommand(const std::vector<std::string>& arguments, size_t* name_words) {
+  for (const Command& command : Commands()) {
+    const std::vector<std::string> name = SplitWords(command.name);
+    if (arguments.size() >= name.size() &&
+        std::equal(name.begin(), name.end(), arguments.begin())) {
+      *name_words = name.size();
+      return &command;
+    }
+  }
+  return nullptr;
+}
+
+std::string Usage() {
+  std::string out = "usage: crisp COMMAND [FLAGS] ...\n\n";
+  Table table({"", ""});
+  std::string text;
+  for (const Command& command : Commands()) {
+    table.Add(
+        {Cat("  ", command.name, command.words.empty() ? "" : " ", command.words), command.help});
+  }
+  text = table.ToText();
+  return Cat(out, text.substr(text.find('\n') + 1), "\ncrisp COMMAND --help says more.\n");
+}
+
+std::string Usage(const Command& command) {
+  std::string out =
+      Cat("usage: crisp ", command.name, command.flags.empty() ? "" : " [FLAGS]",
+          command.words.empty() ? "" : " ", command.words, "\n  ", command.help, '\n');
+  if (command.flags.empty()) return out;
+  Table table({"", ""});
+  for (const Flag& flag : command.flags) {
+    table.Add(
+        {Cat("  ", flag.name, flag.value_name.empty() ? "" : " ", flag.value_name), flag.help});
+  }
+  const std::string text = table.ToText();
+  return Cat(out, '\n', text.substr(text.find('\n') + 1));
+}
+
+int RunCommandLine(const std::vector<std::string>& arguments) {
+  if (arguments.empty()) return UsageError("no command", Usage());
+  if (arguments[0] == "--help" || arguments[0] == "-h" || arguments[0] == "help") {
+    Print(Usage());
+    return 0;
+  }
+  if (arguments[0] == "--version") {
+    Print("crisp " CRISP_VERSION "\n");
+    return 0;
+  }
+  size_t name_words = 0;
+  const Command* command = FindCommand(arguments, &name_words);
+  if (command == nullptr) {
+    return UsageError(Cat("unknown command '", arguments[0], "'"), Usage());
+  }
+  const std::vector<std::string> rest(arguments.begin() + static_cast<long>(name_words),
+                                      arguments.end());
+  if (!rest.empty() && (rest[0] == "--help" || rest[0] == "-h")) {
+    Print(Usage(*command));
+    return 0;
+  }
+  Result<Parsed> parsed = ParseArguments(rest, command->flags, command->stop_at_word);
+  if (!parsed.ok()) return UsageError(parsed.status().message(), Usage(*command));
+  if (parsed->words.size() < command->min_words || parsed->words.size() > command->max_words) {
+    return UsageError(Cat("wrong number of arguments: ", parsed->words.size()), Usage(*command));
+  }
+  const Result<int> code = command->run(*parsed);
+  if (code.ok()) return *code;
+  std::fprintf(stderr, "crisp: %s\n", code.status().message().c_str());
+  return kFailureExit;
+}
+
+}  // namespace crisp::cli

@@ -1,0 +1,105 @@
+// Config: everything that can be configured, as plain data with the built-in defaults.
+//
+// What:    /etc/crisp/crisp.yaml and the drop-ins in conf.d beside it, as crispd uses them. Names,
+//          types, help and reloadability are in the table (settings.h); this is the storage.
+// Threads: plain values.
+// Units:   in the names or types: Duration, *_bytes.
+#ifndef CRISP_SERVER_CONFIG_CONFIG_H_
+#define CRISP_SERVER_CONFIG_CONFIG_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/core/clock.h"
+#include "base/log.h"
+
+namespace crisp::config {
+
+enum class LogFormat { kText, kJson };
+enum class CgroupDriver { kCgroupfs, kSystemd };
+enum class SandboxKind { kNamespaces, kProcess };
+enum class AddressPreference { kIpv4, kIpv6, kCni };
+
+struct Socket {
+  std::string path;  // default: <state>/crisp.sock
+  int mode = 0660;
+  std::string group;  // empty: the daemon's
+};
+struct Log {
+  log::Level level = log::Level::kInfo;
+  LogFormat format = LogFormat::kText;
+  std::string target = "stderr";  // or an absolute path
+};
+struct RuntimeHandler {
+  std::string path;  // default: the handler's name, found in PATH
+  std::string root;  // default: <state>/runtime/<name>
+  SandboxKind sandbox = SandboxKind::kNamespaces;
+};
+struct Binaries {
+  std::string monitor;
+  std::string init;
+  std::string pull;
+};
+struct Network {
+  std::string config_dir = "/etc/cni/net.d";
+  std::vector<std::string> plugin_dirs = {"/opt/cni/bin", "/usr/lib/cni"};
+  AddressPreference prefer = AddressPreference::kIpv4;
+  Duration plugin_timeout = std::chrono::seconds(60);
+};
+struct Registry {
+  std::vector<std::string> mirrors;
+  bool plain_http = false;
+  bool skip_tls_verify = false;
+  std::string ca_file;
+};
+struct Image {
+  std::map<std::string, Registry> registries;
+  int64_t parallel_layers = 3;
+  Duration stall_timeout = std::chrono::seconds(60);
+  std::vector<std::string> pinned;
+};
+struct Lanes {
+  int64_t work = 16;
+  int64_t pull = 4;
+  int64_t exec = 16;
+};
+struct Timeouts {
+  Duration runtime = std::chrono::seconds(60);
+  Duration kill = std::chrono::seconds(30);
+  Duration shutdown = std::chrono::seconds(10);
+};
+
+struct Config {
+  Socket socket;
+  std::string root = "/var/lib/crisp";
+  std::string state = "/run/crisp";
+  Log log;
+  std::map<std::string, RuntimeHandler> runtimes;
+  std::string default_runtime;
+  // True when the configuration names no default: then another runtime may stand in for one that
+  // does not work here.
+  bool default_runtime_found = false;
+  CgroupDriver cgroup_driver = CgroupDriver::kCgroupfs;
+  std::string default_cgroup_parent;  // default: /crisp, or /crisp.slice with systemd
+  Binaries binaries;
+  Network network;
+  Image image;
+  Lanes lanes;
+  Timeouts timeouts;
+  // cri-contract section 9 (the set of 14).
+  std::vector<std::string> default_capabilities = {
+      "AUDIT_WRITE",      "CHOWN",   "DAC_OVERRIDE", "FOWNER", "FSETID",  "KILL",   "MKNOD",
+      "NET_BIND_SERVICE", "NET_RAW", "SETFCAP",      "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"};
+  // cri-contract section 6.6.
+  std::map<std::string, std::string> default_sysctls = {
+      {"net.ipv4.ip_unprivileged_port_start", "0"}, {"net.ipv4.ping_group_range", "0 2147483647"}};
+  int64_t log_line_limit_bytes = 16 << 10;
+  int64_t shm_size_bytes = 64 << 20;
+  std::string metrics_address;  // empty: off
+};
+
+}  // namespace crisp::config
+
+#endif  // CRISP_SERVER_CONFIG_CONFIG_H_

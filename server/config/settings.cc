@@ -1,0 +1,279 @@
+#include "server/config/settings.h"
+
+#include <algorithm>
+
+#include "server/config/codec.h"
+
+namespace crisp::config {
+namespace {
+
+constexpr bool kReloadable = true;
+constexpr bool kRestart = false;
+
+// `field` finds the storage: T& (Config&, const std::string& name).
+template <typename T, typename Field>
+Setting Make(std::string key, Codec<T> codec, bool reloadable, std::string help, Field field,
+             std::string default_words = {}) {
+  Setting out;
+  out.key = std::move(key);
+  out.type = codec.type;
+  out.default_words = std::move(default_words);
+  out.reloadable = reloadable;
+  out.help = std::move(help);
+  out.parse = [parse = codec.parse, field](const Value& value, const std::string& name,
+                                           Config* config) -> Status {
+    field(*config, name) = CRISP_TRY(parse(value));
+    return OkStatus();
+  };
+  out.print = [print = codec.print, field](const Config& config, const std::string& name) {
+    return print(field(const_cast<Config&>(config), name));  // read only
+  };
+  return out;
+}
+
+// Shorthand for the lambdas of the table: CRISP_FIELD(log.level) is config.log.level.
+#define CRISP_FIELD(path) \
+  [](Config & c, const std::string&) -> auto& { return c.path; }
+#define CRISP_NAMED_FIELD(map, path) \
+  [](Config & c, const std::string& name) -> auto& { return c.map.at(name).path; }
+
+void AddPlaces(std::vector<Setting>* out) {
+  out->push_back(Make("root", AbsolutePathCodec(), kRestart,
+                      "Directory for what survives a reboot: images, containers, databases.",
+                      CRISP_FIELD(root)));
+  out->push_back(Make("state", AbsolutePathCodec(), kRestart,
+                      "Directory for what ends with a reboot: sockets, namespaces, mounts.",
+                      CRISP_FIELD(state)));
+  out->push_back(Make("socket.path", AbsolutePathCodec(), kRestart,
+                      "Unix socket of the CRI (at most 107 bytes).", CRISP_FIELD(socket.path),
+                      "<state>/crisp.sock"));
+  out->push_back(Make("socket.mode", FileModeCodec(), kRestart, "File mode of the socket.",
+                      CRISP_FIELD(socket.mode)));
+  out->push_back(Make("socket.group", TextCodec("group name"), kRestart,
+                      "Group of the socket. Its members are as good as root. \"\": the daemon's.",
+                      CRISP_FIELD(socket.group)));
+}
+
+void AddLog(std::vector<Setting>* out) {
+  out->push_back(Make("log.level",
+                      OneOfCodec<log::Level>({{"trace", log::Level::kTrace},
+                                              {"debug", log::Level::kDebug},
+                                              {"info", log::Level::kInfo},
+                                              {"warning", log::Level::kWarning},
+                                              {"error", log::Level::kError}}),
+                      kReloadable, "Least important messages that are written.",
+                      CRISP_FIELD(log.level)));
+  out->push_back(Make(
+      "log.format", OneOfCodec<LogFormat>({{"text", LogFormat::kText}, {"json", LogFormat::kJson}}),
+      kReloadable, "One line for each message: key=value text, or a JSON object.",
+      CRISP_FIELD(log.format)));
+  out->push_back(Make("log.target", PathOrWordCodec("stderr"), kReloadable,
+                      "Where messages go. A reload opens the file again (log rotation).",
+                      CRISP_FIELD(log.target)));
+}
+
+void AddRuntimes(std::vector<Setting>* out) {
+  out->push_back(Make("default_runtime", TextCodec("name of a runtime"), kRestart,
+                      "Runtime handler of pods that name none.", CRISP_FIELD(default_runtime),
+                      "the only one; else crun if it works here, else runc"));
+  out->push_back(Make("runtimes.*.path", ProgramCodec(), kRestart, "The OCI runtime's program.",
+                      CRISP_NAMED_FIELD(runtimes, path), "the handler's name, found in PATH"));
+  out->push_back(Make("runtimes.*.root", AbsolutePathCodec(), kRestart,
+                      "The runtime's own state directory (its --root).",
+                      CRISP_NAMED_FIELD(runtimes, root), "<state>/runtime/<name>"));
+  out->push_back(Make("runtimes.*.sandbox",
+                      OneOfCodec<SandboxKind>({{"namespaces", SandboxKind::kNamespaces},
+                                               {"process", SandboxKind::kProcess}}),
+                      kRestart,
+                      "What a pod is to the runtime: pinned namespaces, or a container of its own "
+                      "that comes first.",
+                      CRISP_NAMED_FIELD(runtimes, sandbox)));
+  out->push_back(Make("cgroup_driver",
+                      OneOfCodec<CgroupDriver>({{"cgroupfs", CgroupDriver::kCgroupfs},
+                                                {"systemd", CgroupDriver::kSystemd}}),
+                      kRestart,
+                      "Who makes the containers' cgroups. The kubelet adopts it (RuntimeConfig).",
+                      CRISP_FIELD(cgroup_driver)));
+  out->push_back(Make("default_cgroup_parent", CgroupPathCodec(), kRestart,
+                      "Cgroup of pods that name no parent. With systemd it ends in .slice.",
+                      CRISP_FIELD(default_cgroup_parent), "/crisp, or /crisp.slice with systemd"));
+  static constexpr char kBeside[] = "beside crispd, else in libexec/crisp";
+  out->push_back(Make("binaries.monitor", AbsolutePathCodec(), kRestart,
+                      "crisp-monitor, the process that owns a container's stdio and exit.",
+                      CRISP_FIELD(binaries.monitor), kBeside));
+  out->push_back(Make("binaries.init", AbsolutePathCodec(), kRestart,
+                      "crisp-init, the first process of pods with a shared PID namespace.",
+                      CRISP_FIELD(binaries.init), kBeside));
+  out->push_back(Make("binaries.pull", AbsolutePathCodec(), kRestart,
+                      "crisp-pull, the process that fetches and unpacks an image.",
+                      CRISP_FIELD(binaries.pull), kBeside));
+}
+
+void AddNetwork(std::vector<Setting>* out) {
+  out->push_back(Make("network.config_dir", AbsolutePathCodec(), kRestart,
+                      "Directory of the CNI configuration; watched.",
+                      CRISP_FIELD(network.config_dir)));
+  out->push_back(Make("network.plugin_dirs", ListCodec(AbsolutePathCodec()), kRestart,
+                      "Directories of the CNI plugins, searched in order.",
+                      CRISP_FIELD(network.plugin_dirs)));
+  out->push_back(Make("network.prefer",
+                      OneOfCodec<AddressPreference>({{"ipv4", AddressPreference::kIpv4},
+                                                     {"ipv6", AddressPreference::kIpv6},
+                                                     {"cni", AddressPreference::kCni}}),
+                      kRestart, "Which address of a pod is its primary one (cni: the first).",
+                      CRISP_FIELD(network.prefer)));
+  out->push_back(Make("network.plugin_timeout",
+                      DurationCodec(std::chrono::seconds(1), std::chrono::hours(1)), kRestart,
+                      "Time that one run of a CNI plugin may take.",
+                      CRISP_FIELD(network.plugin_timeout)));
+}
+
+void AddImage(std::vector<Setting>* out) {
+  out->push_back(Make("image.registries.*.mirrors", ListCodec(TextCodec("host:port or URL")),
+                      kReloadable, "Tried in order before the registry itself.",
+                      CRISP_NAMED_FIELD(image.registries, mirrors)));
+  out->push_back(Make("image.registries.*.plain_http", BooleanCodec(), kReloadable,
+                      "Speak HTTP without TLS.", CRISP_NAMED_FIELD(image.registries, plain_http)));
+  out->push_back(Make("image.registries.*.skip_tls_verify", BooleanCodec(), kReloadable,
+                      "Accept any certificate.",
+                      CRISP_NAMED_FIELD(image.registries, skip_tls_verify)));
+  out->push_back(Make("image.registries.*.ca_file", AbsolutePathCodec(), kReloadable,
+                      "Certificate authorities (PEM) instead of the system's.",
+                      CRISP_NAMED_FIELD(image.registries, ca_file), "the system's"));
+  out->push_back(Make("image.parallel_layers", IntegerCodec(1, 16), kRestart,
+                      "Layers of one pull that are fetched and unpacked at a time.",
+                      CRISP_FIELD(image.parallel_layers)));
+  out->push_back(Make("image.stall_timeout",
+                      DurationCodec(std::chrono::seconds(1), std::chrono::hours(1)), kRestart,
+                      "A pull fails when nothing arrives for this long. Whole seconds.",
+                      CRISP_FIELD(image.stall_timeout)));
+  out->push_back(Make("image.pinned", ListCodec(TextCodec("image reference")), kReloadable,
+                      "Images that the kubelet's garbage collection must leave alone.",
+                      CRISP_FIELD(image.pinned)));
+}
+
+void AddLimits(std::vector<Setting>* out) {
+  out->push_back(Make("lanes.work", IntegerCodec(1, 256), kRestart,
+                      "Pod and container operations at a time.", CRISP_FIELD(lanes.work)));
+  out->push_back(Make("lanes.pull", IntegerCodec(1, 64), kRestart, "Image pulls at a time.",
+                      CRISP_FIELD(lanes.pull)));
+  out->push_back(Make("lanes.exec", IntegerCodec(1, 256), kRestart,
+                      "Commands that are being started in containers at a time.",
+                      CRISP_FIELD(lanes.exec)));
+  const auto timeout = DurationCodec(std::chrono::seconds(1), std::chrono::hours(1));
+  out->push_back(Make("timeouts.runtime", timeout, kRestart,
+                      "Time that one operation of an OCI runtime may take.",
+                      CRISP_FIELD(timeouts.runtime)));
+  out->push_back(Make("timeouts.kill", timeout, kRestart,
+                      "Time from SIGKILL until a container's exit must be seen.",
+                      CRISP_FIELD(timeouts.kill)));
+  out->push_back(Make("timeouts.shutdown", timeout, kRestart,
+                      "Time that running calls get when the daemon stops. Containers run on.",
+                      CRISP_FIELD(timeouts.shutdown)));
+}
+
+void AddContainers(std::vector<Setting>* out) {
+  out->push_back(Make("default_capabilities", ListCodec(TextCodec("capability")), kRestart,
+                      "Capabilities of containers that are not privileged.",
+                      CRISP_FIELD(default_capabilities)));
+  out->push_back(Make("default_sysctls", TextMapCodec(), kRestart,
+                      "Sysctls of pods with a network of their own, unless the pod sets them.",
+                      CRISP_FIELD(default_sysctls)));
+  out->push_back(Make("log_line_limit", SizeCodec(1 << 10, 1 << 20), kRestart,
+                      "Longer lines of a container's log are written in parts.",
+                      CRISP_FIELD(log_line_limit_bytes)));
+  out->push_back(Make("shm_size", SizeCodec(64 << 10, int64_t{1} << 40), kRestart,
+                      "Size of a pod's /dev/shm.", CRISP_FIELD(shm_size_bytes)));
+  out->push_back(Make("metrics.address", AddressCodec(), kRestart,
+                      "Prometheus metrics of the daemon at http://<address>/metrics. \"\": off.",
+                      CRISP_FIELD(metrics_address)));
+}
+
+// RFC 1123 labels, as Kubernetes wants of a RuntimeClass handler.
+bool IsHandlerName(const std::string& name) {
+  return !name.empty() && name.size() <= 63 &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") == std::string::npos &&
+         name.front() != '-' && name.front() != '.';
+}
+
+template <typename Map>
+std::vector<std::string> KeysOf(const Map& map) {
+  std::vector<std::string> out;
+  for (const auto& [name, unused] : map) out.push_back(name);
+  return out;
+}
+
+std::vector<Section> MakeSections() {
+  std::vector<Section> out;
+  out.push_back({"socket", "Where clients connect.", nullptr, nullptr, {}});
+  out.push_back({"log", "The daemon's own log.", nullptr, nullptr, {}});
+  out.push_back({"runtimes",
+                 "OCI runtimes by handler name (RuntimeClass.handler). None: crun and runc, as far "
+                 "as they are in PATH.",
+                 [](const Config& c) { return KeysOf(c.runtimes); },
+                 [](const std::string& name, Config* c) -> Status {
+                   if (!IsHandlerName(name)) {
+                     return InvalidArgument("'", name,
+                                            "': allowed: a handler name of lower-case "
+                                            "letters, digits, '-' and '.', at most 63 characters");
+                   }
+                   c->runtimes.try_emplace(name);
+                   return OkStatus();
+                 },
+                 "crun"});
+  out.push_back({"binaries", "crisp's own programs.", nullptr, nullptr, {}});
+  out.push_back({"network", "Pod networks (CNI).", nullptr, nullptr, {}});
+  out.push_back({"image", "Images and where they come from.", nullptr, nullptr, {}});
+  out.push_back({"image.registries", "Settings by registry host, as it stands in image references.",
+                 [](const Config& c) { return KeysOf(c.image.registries); },
+                 [](const std::string& name, Config* c) -> Status {
+                   if (name.empty() || name.find('/') != std::string::npos) {
+                     return InvalidArgument("'", name,
+                                            "': allowed: a registry host with an "
+                                            "optional port, e.g. registry.example:5000");
+                   }
+                   c->image.registries.try_emplace(name);
+                   return OkStatus();
+                 },
+                 "registry.example:5000"});
+  out.push_back({"lanes", "How many slow calls run at a time.", nullptr, nullptr, {}});
+  out.push_back({"timeouts", "How long things may take.", nullptr, nullptr, {}});
+  out.push_back({"metrics", "The daemon's own metrics.", nullptr, nullptr, {}});
+  return out;
+}
+
+}  // namespace
+
+const std::vector<Setting>& Settings() {
+  static const std::vector<Setting> table = [] {
+    std::vector<Setting> out;
+    AddPlaces(&out);
+    AddLog(&out);
+    AddRuntimes(&out);
+    AddNetwork(&out);
+    AddImage(&out);
+    AddLimits(&out);
+    AddContainers(&out);
+    return out;
+  }();
+  return table;
+}
+
+const std::vector<Section>& Sections() {
+  static const std::vector<Section> table = MakeSections();
+  return table;
+}
+
+const Setting* FindSetting(std::string_view key) {
+  const auto& all = Settings();
+  const auto it = std::find_if(all.begin(), all.end(), [&](const auto& s) { return s.key == key; });
+  return it == all.end() ? nullptr : &*it;
+}
+
+const Section* FindSection(std::string_view key) {
+  const auto& all = Sections();
+  const auto it = std::find_if(all.begin(), all.end(), [&](const auto& s) { return s.key == key; });
+  return it == all.end() ? nullptr : &*it;
+}
+
+}  // namespace crisp::config

@@ -1,0 +1,341 @@
+#include "server/daemon.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <thread>
+#include <vector>
+
+#include "base/cgroup_dir.h"
+#include "base/core/epoll_loop.h"
+#include "base/core/file.h"
+#include "base/core/reaper.h"
+#include "base/lane.h"
+#include "base/telemetry.h"
+#include "server/instance_lock.h"
+#include "server/metrics/http_endpoint.h"
+#include "server/metrics/prometheus_text.h"
+#include "server/room_options.h"
+#include "server/rpc/server.h"
+
+namespace crisp {
+namespace {
+
+constexpr size_t kMaxQueuedCalls = 4096;
+constexpr auto kEmptyHelpers = std::chrono::seconds(10);
+constexpr auto kCutOff = std::chrono::seconds(10);  // beyond timeouts.shutdown
+
+// A cgroup for processes of crisp's own, held open for those who start them.
+struct OwnedCgroup {
+  CgroupDir group;
+  std::vector<UniqueFd> dirs;
+
+  std::vector<int> fds() const {
+    std::vector<int> out;
+    for (const UniqueFd& dir : dirs) out.push_back(dir.get());
+    return out;
+  }
+  // Once nothing runs in it any more; the next daemon makes it anew.
+  void Remove() {
+    if (dirs.empty()) return;
+    dirs.clear();
+    const Status removed = group.EnsureRemoved();
+    if (!removed.ok()) log::Debug("cgroup stays", {{"cgroup", group.path()}, {"error", removed}});
+  }
+  // What an earlier daemon left in it is killed: it may be in the middle of an ADD or a create.
+  static Result<OwnedCgroup> OpenEmpty(const CgroupLayout* layout, const std::string& path) {
+    const CgroupDir dir(layout, path);
+    CRISP_RETURN_IF_ERROR(dir.EnsureCreated());
+    CRISP_RETURN_IF_ERROR(dir.KillAll(MonoNow() + kEmptyHelpers).Wrap("empty cgroup ", path));
+    return OwnedCgroup{dir, CRISP_TRY(dir.OpenDirs())};
+  }
+};
+
+// Ends the process when taking the daemon down takes too long.
+class Watchdog {
+ public:
+  explicit Watchdog(Duration patience)
+      : thread_([this, patience] {
+          std::unique_lock lock(mutex_);
+          if (changed_.wait_for(lock, patience, [this] { return done_; })) return;
+          log::Error("the daemon does not come to an end; exiting without it");
+          ::_exit(1);
+        }) {}
+  ~Watchdog() {
+    {
+      std::lock_guard lock(mutex_);
+      done_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool done_ = false;
+  std::thread thread_;  // last: it uses the others
+};
+
+// cri-contract section 19.20. Nodes without CAP_SYS_RESOURCE refuse it (DESIGN section 6).
+void LowerOomScore() {
+  const Status written = WriteControlFile(AT_FDCWD, "/proc/self/oom_score_adj", "-999");
+  if (!written.ok()) log::Info("oom_score_adj stays as it is", {{"error", written}});
+}
+
+Status CheckPrograms(const config::Config& config) {
+  const std::pair<const char*, const std::string*> programs[] = {
+      {"monitor", &config.binaries.monitor},
+      {"init", &config.binaries.init},
+      {"pull", &config.binaries.pull}};
+  for (const auto& [key, path] : programs) {
+    if (::access(path->c_str(), X_OK) != 0) {
+      return Errno("binaries.", key, " ", *path, ": install it there, or set binaries.", key);
+    }
+  }
+  if (config.cgroup_driver == config::CgroupDriver::kSystemd &&
+      !PathExists("/run/systemd/system")) {  // sd_booted(3)
+    return FailedPrecondition(
+        "cgroup_driver: systemd, but this machine was not booted with "
+        "systemd; allowed: cgroupfs");
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+// In order of building; destroyed in reverse.
+struct Daemon::Parts {
+  Parts(config::Config c, Logging* l) : config(std::move(c)), logging(l) {}
+  ~Parts();
+
+  Status Lock();
+  Status StartLoop();
+  Status MakeCgroups();
+  Status OpenRuntimes();
+  Status OpenRooms();
+  Status Serve();
+  void StopThreads();
+
+  rpc::CurrentConfig config;
+  Logging* logging;
+  InstanceLock root_lock;
+  InstanceLock state_lock;
+  Telemetry telemetry;
+  Reaper reaper;
+  std::unique_ptr<EpollLoop> loop;
+  UniqueFd child_signals;
+  std::thread loop_thread;
+  CgroupLayout cgroup_layout;
+  OwnedCgroup helper_cgroup;
+  OwnedCgroup pull_cgroup;
+  std::map<std::string, std::unique_ptr<oci::Runtime>> runtimes;
+  std::string default_handler;
+  std::unique_ptr<network::Network> network;
+  std::unique_ptr<image::ImageService> images;
+  std::unique_ptr<Lane> work_lane;
+  std::unique_ptr<Lane> pull_lane;
+  std::unique_ptr<Lane> exec_lane;
+  std::unique_ptr<pod::PodService> pods;
+  std::unique_ptr<metrics::HttpEndpoint> metrics;
+  std::unique_ptr<rpc::Server> server;
+};
+
+Daemon::Parts::~Parts() {
+  StopThreads();
+  server.reset();
+  metrics.reset();
+  pods.reset();
+  images.reset();
+  network.reset();
+  runtimes.clear();
+  // Now nobody starts anything in them any more.
+  helper_cgroup.Remove();
+  pull_cgroup.Remove();
+}
+
+Status Daemon::Parts::Lock() {
+  const auto c = config.Get();
+  root_lock = CRISP_TRY(InstanceLock::Acquire(c->root, 0711));
+  state_lock = CRISP_TRY(InstanceLock::Acquire(c->state, 0711));
+  return OkStatus();
+}
+
+Status Daemon::Parts::StartLoop() {
+  CRISP_RETURN_IF_ERROR(Reaper::BecomeSubreaper());
+  loop = CRISP_TRY(EpollLoop::Create());
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGCHLD);
+  child_signals = UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!child_signals) return Errno("signalfd");
+  const auto on_child = [this](uint32_t) {
+    signalfd_siginfo info;
+    while (::read(child_signals.get(), &info, sizeof(info)) == sizeof(info)) {
+    }
+    reaper.ReapAll();
+  };
+  CRISP_RETURN_IF_ERROR(loop->Watch(child_signals.get(), EPOLLIN, on_child).status());
+  loop_thread = std::thread([this] {
+    ::pthread_setname_np(::pthread_self(), "loop");
+    loop->Run();
+  });
+  return OkStatus();
+}
+
+Status Daemon::Parts::MakeCgroups() {
+  cgroup_layout = CRISP_TRY(CgroupLayout::Detect());
+  const auto c = config.Get();
+  helper_cgroup = CRISP_TRY(OwnedCgroup::OpenEmpty(&cgroup_layout, OwnCgroup(*c, "helpers")));
+  pull_cgroup = CRISP_TRY(OwnedCgroup::OpenEmpty(&cgroup_layout, OwnCgroup(*c, "pull")));
+  return OkStatus();
+}
+
+Status Daemon::Parts::OpenRuntimes() {
+  const auto c = config.Get();
+  Status first_failure;
+  for (const auto& [name, unused] : c->runtimes) {
+    oci::RuntimeOptions options = ToRuntimeOptions(*c, name);
+    CRISP_RETURN_IF_ERROR(EnsureDirectory(options.root, 0711));
+    options.cgroup_layout = &cgroup_layout;
+    options.helper_cgroup_dirs = helper_cgroup.fds();
+    options.reaper = &reaper;
+    options.telemetry = &telemetry;
+    Result<std::unique_ptr<oci::Runtime>> opened = oci::Runtime::Open(std::move(options));
+    if (opened.ok()) {
+      log::Info("runtime", {{"handler", name},
+                            {"kind", (*opened)->features().kind},
+                            {"version", (*opened)->features().version}});
+      runtimes[name] = std::move(*opened);
+      continue;
+    }
+    Status failure = std::move(opened).status().Wrap("runtimes.", name);
+    // One that was merely found in PATH, or that no pod needs by default, must not stop a node.
+    const bool needed = name == c->default_runtime && !c->default_runtime_found;
+    if (needed) return failure;
+    log::Warning("runtime left out", {{"handler", name}, {"error", failure}});
+    if (first_failure.ok()) first_failure = std::move(failure);
+  }
+  if (runtimes.empty()) return std::move(first_failure).Wrap("no runtime works here");
+  default_handler =
+      runtimes.contains(c->default_runtime) ? c->default_runtime : runtimes.begin()->first;
+  config::Config effective = *c;
+  effective.default_runtime = default_handler;
+  config.Set(std::move(effective));
+  return OkStatus();
+}
+
+Status Daemon::Parts::OpenRooms() {
+  const auto c = config.Get();
+  network::Options network_options = ToNetworkOptions(*c);
+  network_options.helper_cgroup_dirs = helper_cgroup.fds();
+  network_options.reaper = &reaper;
+  network_options.loop = loop.get();
+  network_options.telemetry = &telemetry;
+  network = CRISP_TRY(network::Network::Open(std::move(network_options)).Wrap("network"));
+
+  image::Options image_options = ToImageOptions(*c);
+  image_options.pull_cgroup_dirs = pull_cgroup.fds();
+  image_options.reaper = &reaper;
+  image_options.telemetry = &telemetry;
+  images = CRISP_TRY(image::ImageService::Open(std::move(image_options)).Wrap("images"));
+
+  const auto lane = [&](const char* name, int64_t threads) {
+    return std::make_unique<Lane>(name, static_cast<size_t>(threads), kMaxQueuedCalls, &telemetry);
+  };
+  work_lane = lane("work", c->lanes.work);
+  pull_lane = lane("pull", c->lanes.pull);
+  exec_lane = lane("exec", c->lanes.exec);
+
+  pod::Options pod_options = ToPodOptions(*c);
+  pod_options.cgroup_layout = &cgroup_layout;
+  pod_options.loop = loop.get();
+  pod_options.reaper = &reaper;
+  pod_options.work_lane = work_lane.get();
+  pod_options.exec_lane = exec_lane.get();
+  pod_options.telemetry = &telemetry;
+  pod_options.images = images.get();
+  pod_options.network = network.get();
+  for (const auto& [name, runtime] : runtimes) pod_options.runtimes[name] = runtime.get();
+  pods = CRISP_TRY(pod::PodService::Open(std::move(pod_options)).Wrap("pods"));
+  return OkStatus();
+}
+
+Status Daemon::Parts::Serve() {
+  const auto c = config.Get();
+  if (!c->metrics_address.empty()) {
+    metrics = CRISP_TRY(metrics::HttpEndpoint::Open(c->metrics_address, loop.get(), [this] {
+                          return metrics::PrometheusText(telemetry) + metrics::ProcessText();
+                        }).Wrap("metrics.address"));
+  }
+  rpc::Backend backend;
+  backend.config = &config;
+  backend.pods = pods.get();
+  backend.images = images.get();
+  backend.network = network.get();
+  backend.work_lane = work_lane.get();
+  backend.pull_lane = pull_lane.get();
+  backend.default_handler = default_handler;
+  server = CRISP_TRY(rpc::Server::Open(c->socket, std::move(backend), &telemetry));
+  return OkStatus();
+}
+
+// Calls first (their answers need lanes and loop), then the lanes (their jobs need the loop), then
+// the loop; what is destroyed afterwards meets no other thread.
+void Daemon::Parts::StopThreads() {
+  if (server != nullptr) server->Shutdown(MonoNow() + config.Get()->timeouts.shutdown);
+  for (Lane* lane : {work_lane.get(), pull_lane.get(), exec_lane.get()}) {
+    if (lane != nullptr) lane->Shutdown();
+  }
+  if (loop_thread.joinable()) {
+    loop->Stop();
+    loop_thread.join();
+  }
+}
+
+Daemon::Daemon(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Daemon::~Daemon() { Stop(); }
+
+Result<std::unique_ptr<Daemon>> Daemon::Open(config::Config config, Logging* logging) {
+  CRISP_RETURN_IF_ERROR(CheckPrograms(config));
+  auto parts = std::make_unique<Parts>(std::move(config), logging);
+  CRISP_RETURN_IF_ERROR(parts->Lock());
+  LowerOomScore();
+  CRISP_RETURN_IF_ERROR(parts->StartLoop());
+  CRISP_RETURN_IF_ERROR(parts->MakeCgroups());
+  CRISP_RETURN_IF_ERROR(parts->OpenRuntimes());
+  CRISP_RETURN_IF_ERROR(parts->OpenRooms());
+  CRISP_RETURN_IF_ERROR(parts->Serve());
+  return std::unique_ptr<Daemon>(new Daemon(std::move(parts)));
+}
+
+Status Daemon::Reload(const config::Config& next) {
+  const auto now = parts_->config.Get();
+  config::Config effective = *now;
+  effective.log = next.log;
+  effective.image.registries = next.image.registries;
+  effective.image.pinned = next.image.pinned;
+  // The log is the only part that can fail, so it goes first: then all of the rest happens.
+  CRISP_RETURN_IF_ERROR(parts_->logging->Apply(effective.log));
+  parts_->images->Reload(ToRegistries(effective), effective.image.pinned);
+  for (const std::string& key : config::Compare(effective, next).need_restart) {
+    if (key == "default_runtime" && next.default_runtime_found) continue;  // chosen at start
+    log::Warning("setting changed, but it needs a restart", {{"key", key}});
+  }
+  for (const std::string& key : config::Compare(*now, effective).reloadable) {
+    log::Info("setting reloaded", {{"key", key}});
+  }
+  parts_->config.Set(std::move(effective));
+  return OkStatus();
+}
+
+void Daemon::Stop() {
+  if (parts_ == nullptr) return;
+  const Watchdog watchdog(parts_->config.Get()->timeouts.shutdown + kCutOff);
+  parts_.reset();
+}
+
+}  // namespace crisp

@@ -1,0 +1,28 @@
+// From Config to the Options of the rooms: what is only translation, apart from the wiring.
+#ifndef CRISP_SERVER_ROOM_OPTIONS_H_
+#define CRISP_SERVER_ROOM_OPTIONS_H_
+
+#include <map>
+#include <string>
+
+#include "image/image_service.h"
+#include "network/network.h"
+#include "oci/runtime.h"
+#include "pod/pod_service.h"
+#include "server/config/config.h"
+
+namespace crisp {
+
+std::map<std::string, image::RegistryOptions> ToRegistries(const config::Config& config);
+image::Options ToImageOptions(const config::Config& config);
+network::Options ToNetworkOptions(const config::Config& config);
+oci::RuntimeOptions ToRuntimeOptions(const config::Config& config, const std::string& handler);
+pod::Options ToPodOptions(const config::Config& config);
+
+// Cgroups of this daemon's own processes. Two daemons on one machine must not empty each other's:
+// a state directory other than the usual one becomes part of the name.
+std::string OwnCgroup(const config::Config& config, const std::string& purpose);
+
+}  // namespace crisp
+
+#endif  // CRISP_SERVER_ROOM_OPTIONS_H_

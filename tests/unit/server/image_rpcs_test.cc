@@ -1,0 +1,152 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "fakes.h"
+
+namespace crisp::rpc {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class ImageRpcsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* name : {"a", "b"}) {
+      auto image = std::make_shared<image::Image>();
+      image->id = Cat("sha256:", name);
+      image->repo_tags = {Cat("docker.io/library/", name, ":latest")};
+      rooms_.images.images.push_back(image);
+    }
+  }
+  Result<v1::PullImageResponse> Pull(const v1::PullImageRequest& request, CancelToken cancel = {}) {
+    return Wait<v1::PullImageResponse>([&](Done<v1::PullImageResponse> done) {
+      StartPullImage(rooms_.backend, request, cancel, std::move(done));
+    });
+  }
+  static v1::PullImageRequest PullRequest(const std::string& image) {
+    v1::PullImageRequest request;
+    request.mutable_image()->set_image(image);
+    return request;
+  }
+  FakeRooms rooms_;
+};
+
+TEST_F(ImageRpcsTest, ListAllOneOrNone) {
+  v1::ListImagesRequest request;
+  v1::ListImagesResponse all;
+  ASSERT_TRUE(AnswerListImages(rooms_.backend, request, &all).ok());
+  EXPECT_EQ(all.images_size(), 2);
+  request.mutable_filter()->mutable_image()->set_image("sha256:b");
+  v1::ListImagesResponse one;
+  ASSERT_TRUE(AnswerListImages(rooms_.backend, request, &one).ok());
+  ASSERT_EQ(one.images_size(), 1);
+  EXPECT_EQ(one.images(0).id(), "sha256:b");
+  request.mutable_filter()->mutable_image()->set_image("other");
+  v1::ListImagesResponse none;
+  ASSERT_TRUE(AnswerListImages(rooms_.backend, request, &none).ok());
+  EXPECT_EQ(none.images_size(), 0);
+  rooms_.images.find_error = InvalidArgument("malformed");
+  EXPECT_TRUE(AnswerListImages(rooms_.backend, request, &none).ok());
+  EXPECT_EQ(none.images_size(), 0);
+}
+
+TEST_F(ImageRpcsTest, StatusOfMissingImageIsOkAndUnset) {
+  v1::ImageStatusRequest request;
+  v1::ImageStatusResponse response;
+  request.mutable_image()->set_image("other");
+  ASSERT_TRUE(AnswerImageStatus(rooms_.backend, request, &response).ok());
+  EXPECT_FALSE(response.has_image());
+  EXPECT_EQ(AnswerImageStatus(rooms_.backend, {}, &response).code(), Code::kInvalidArgument);
+}
+
+TEST_F(ImageRpcsTest, StatusByIdAndTagIsTheSameMessage) {
+  v1::ImageStatusRequest request;
+  request.set_verbose(true);
+  v1::ImageStatusResponse by_id;
+  v1::ImageStatusResponse by_tag;
+  request.mutable_image()->set_image("sha256:a");
+  ASSERT_TRUE(AnswerImageStatus(rooms_.backend, request, &by_id).ok());
+  request.mutable_image()->set_image("docker.io/library/a:latest");
+  ASSERT_TRUE(AnswerImageStatus(rooms_.backend, request, &by_tag).ok());
+  ASSERT_TRUE(by_id.has_image());
+  EXPECT_EQ(by_id.image().SerializeAsString(), by_tag.image().SerializeAsString());
+  EXPECT_THAT(by_id.info().at("info"), StartsWith("{"));
+}
+
+TEST_F(ImageRpcsTest, FsInfo) {
+  v1::ImageFsInfoResponse response;
+  ASSERT_TRUE(AnswerImageFsInfo(rooms_.backend, &response).ok());
+  ASSERT_EQ(response.image_filesystems_size(), 1);
+  const v1::FilesystemUsage& usage = response.image_filesystems(0);
+  EXPECT_EQ(usage.fs_id().mountpoint(), "/store");
+  EXPECT_EQ(usage.used_bytes().value(), 5u);
+  EXPECT_EQ(usage.inodes_used().value(), 6u);
+  EXPECT_EQ(usage.timestamp(), 7);
+}
+
+TEST_F(ImageRpcsTest, PullPassesReferenceAndCredentials) {
+  v1::PullImageRequest request = PullRequest("r/x:1");
+  request.mutable_auth()->set_username("u");
+  const auto response = Pull(request);
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(response->image_ref(), "sha256:pulled");
+  EXPECT_EQ(rooms_.images.pulled.reference, "r/x:1");
+  EXPECT_EQ(rooms_.images.pulled.auth.username, "u");
+}
+
+TEST_F(ImageRpcsTest, PullErrorsAreTheKubeletsWords) {
+  rooms_.images.pull_error = Unavailable("connect r: refused");
+  const auto down = Pull(PullRequest("r/x:1"));
+  EXPECT_EQ(down.status().code(), Code::kUnknown);
+  EXPECT_EQ(down.status().message(), "RegistryUnavailable: connect r: refused");
+  rooms_.images.pull_error = NotFound("manifest");
+  EXPECT_EQ(Pull(PullRequest("r/x:1")).status().code(), Code::kNotFound);
+  EXPECT_EQ(Pull(PullRequest("")).status().code(), Code::kInvalidArgument);
+  v1::PullImageRequest handler = PullRequest("r/x:1");
+  handler.mutable_image()->set_runtime_handler("kata");
+  EXPECT_THAT(Pull(handler).status().message(), HasSubstr("allowed: crun, runc"));
+  handler.mutable_image()->set_runtime_handler("runc");
+  rooms_.images.pull_error = OkStatus();
+  EXPECT_TRUE(Pull(handler).ok());
+}
+
+TEST_F(ImageRpcsTest, CancelledPullIsNotBegun) {
+  CancelSource source;
+  source.Cancel();
+  EXPECT_EQ(Pull(PullRequest("r/x:1"), source.token()).status().code(), Code::kCancelled);
+  const CancelSource late(MonoNow());
+  EXPECT_EQ(Pull(PullRequest("r/x:1"), late.token()).status().code(), Code::kDeadlineExceeded);
+  EXPECT_EQ(rooms_.images.pulled.reference, "");
+}
+
+TEST_F(ImageRpcsTest, FullLaneRefuses) {
+  rooms_.pull_lane.Shutdown();
+  EXPECT_EQ(Pull(PullRequest("r/x:1")).status().code(), Code::kUnavailable);
+}
+
+TEST_F(ImageRpcsTest, RemoveAndImport) {
+  v1::RemoveImageRequest remove;
+  remove.mutable_image()->set_image("a");
+  const auto removed = Wait<v1::RemoveImageResponse>([&](Done<v1::RemoveImageResponse> done) {
+    StartRemoveImage(rooms_.backend, remove, {}, std::move(done));
+  });
+  EXPECT_TRUE(removed.ok());
+  EXPECT_THAT(rooms_.images.removed, ElementsAre("a"));
+
+  admin::ImportImageRequest import;
+  const auto start = [&](Done<admin::ImportImageResponse> done) {
+    StartImportImage(rooms_.backend, import, {}, std::move(done));
+  };
+  import.set_path("relative.tar");
+  EXPECT_EQ(Wait<admin::ImportImageResponse>(start).status().code(), Code::kInvalidArgument);
+  import.set_path("/x.tar");
+  import.set_name("n:1");
+  const auto imported = Wait<admin::ImportImageResponse>(start);
+  ASSERT_TRUE(imported.ok());
+  EXPECT_THAT(imported->image_ids(), ElementsAre("/x.tar", "n:1"));
+}
+
+}  // namespace
+}  // namespace crisp::rpc
