@@ -1,0 +1,234 @@
+#include "pod/container_operations.h"
+
+#include <signal.h>
+
+#include "base/log.h"
+#include "oci/spec_builder.h"
+#include "pod/container_request.h"
+#include "pod/create_container.h"
+#include "pod/created_at.h"
+#include "pod/messages.h"
+
+namespace crisp::pod {
+namespace {
+
+constexpr std::string_view kSignalPrefix = "SIGNAL_";
+
+// config.stop_signal, else the image's StopSignal, else SIGTERM (cri-contract 7.3).
+Result<int> StopSignal(const v1::ContainerConfig& config, const image::ImageConfig& image) {
+  if (config.stop_signal() != v1::SIGNAL_RUNTIME_DEFAULT) {
+    const std::string name = v1::Signal_Name(config.stop_signal());  // "SIGNAL_SIGTERM"
+    return oci::ParseSignal(name.substr(kSignalPrefix.size())).Wrap("config.stop_signal");
+  }
+  if (image.stop_signal.empty()) return SIGTERM;
+  return oci::ParseSignal(image.stop_signal).Wrap("the image's StopSignal");
+}
+
+// What ContainerStatus.image shows: a tag, what the user wrote, a digest, the id (cri-contract 7.6).
+std::string ShownImageName(const image::Image& image, const v1::ContainerConfig& config) {
+  if (!image.repo_tags.empty()) return image.repo_tags.front();
+  const std::string& specified = config.image().user_specified_image();
+  if (!specified.empty()) return specified;
+  return image.repo_digests.empty() ? image.id : image.repo_digests.front();
+}
+
+// Unknown objects are done already for Stop and Remove.
+Status OkIfUnknown(const Status& status) {
+  return status.code() == Code::kNotFound ? OkStatus() : status;
+}
+
+using Answer = std::shared_ptr<std::function<void(Status)>>;
+Answer Share(std::function<void(Status)> done) {
+  return std::make_shared<std::function<void(Status)>>(std::move(done));
+}
+
+}  // namespace
+
+Result<ContainerPtr> ContainerOperations::NewContainer(const SandboxPtr& sandbox,
+                                                       v1::CreateContainerRequest request) {
+  if (sandbox->state() != SandboxState::kReady) {
+    return FailedPrecondition("sandbox ", sandbox->id().short_str(), " is not ready");
+  }
+  if (sandbox->runtime() == nullptr) {
+    return FailedPrecondition("sandbox ", sandbox->id().short_str(), ": its runtime handler '",
+                              sandbox->row().handler, "' is not configured any more");
+  }
+  CRISP_RETURN_IF_ERROR(ValidateContainerConfig(request.config(), *sandbox));
+  const std::string& reference = request.config().image().image();
+  const image::ImagePtr image =
+      CRISP_TRY(env_->options.images->Find(reference).Wrap("config.image"));
+  if (!image) {
+    return NotFound("image ", reference, " is not on this node; pull it first");
+  }
+  ContainerRow row;
+  row.id = ContainerId::MakeRandom();
+  row.sandbox = sandbox->id();
+  row.config = std::move(*request.mutable_config());
+  row.image_id = image->id;
+  row.image_ref = image->repo_digests.empty() ? image->id : image->repo_digests.front();
+  row.image_name = ShownImageName(*image, row.config);
+  row.created_at_ns = NextCreatedAtNs();
+  row.stop_signal = CRISP_TRY(StopSignal(row.config, image->config));
+  row.resources = row.config.linux().resources();
+  return std::make_shared<Container>(std::move(row), sandbox, env_->roots);
+}
+
+void ContainerOperations::Create(v1::CreateContainerRequest request, const CancelToken& cancel,
+                                 Done<v1::CreateContainerResponse> done) {
+  auto sandbox = env_->registry.GetSandbox(request.pod_sandbox_id());
+  if (!sandbox.ok()) return done(std::move(sandbox).status().Wrap("create container"));
+  auto answer = std::make_shared<Done<v1::CreateContainerResponse>>(std::move(done));
+  auto shared = std::make_shared<v1::CreateContainerRequest>(std::move(request));
+  Status posted = (*sandbox)->strand().Post([this, sandbox = *sandbox, shared, cancel, answer] {
+    const std::string name = shared->config().metadata().name();
+    const auto run = [&]() -> Result<v1::CreateContainerResponse> {
+      CRISP_RETURN_IF_ERROR(cancel.Check());
+      const ContainerPtr container = CRISP_TRY(NewContainer(sandbox, std::move(*shared)));
+      CRISP_RETURN_IF_ERROR(env_->registry.Add(container));
+      CRISP_RETURN_IF_ERROR(RunSteps(container));
+      v1::CreateContainerResponse response;
+      response.set_container_id(container->id().str());
+      return response;
+    };
+    (*answer)(run().Wrap("create container ", name));
+  });
+  if (!posted.ok()) (*answer)(std::move(posted));
+}
+
+Status ContainerOperations::RunSteps(const ContainerPtr& container) {
+  ContainerContext context{*env_, container, *leases_, lifecycle_->Observe(container)};
+  StepFailure failure{env_->db->Put(container->row()), OkStatus()};
+  if (failure.cause.ok()) failure = crisp::RunSteps(CreateContainerTable(), context);
+  if (failure.cause.ok()) {
+    failure.cause = lifecycle_->MarkCreated(container);
+    if (!failure.cause.ok()) failure.undo = DestroyContainer(context);
+  }
+  if (failure.cause.ok()) return OkStatus();
+  if (failure.undo.ok()) failure.undo = env_->db->Delete(container->id());
+  if (failure.undo.ok()) {
+    env_->registry.Remove(container);
+    return std::move(failure.cause);
+  }
+  // Stays listed, so that RemoveContainer can finish.
+  container->Update([&](ContainerRow& row) {
+    row.state = ContainerState::kExited;
+    row.exit_code = 128;
+    row.reason = "CreateError";
+    row.message = failure.cause.message();
+    row.finished_at_ns = WallNowNs();
+  });
+  (void)env_->db->Put(container->row());
+  log::Error("container could not be undone",
+             {{"container", container->id()}, {"error", failure.undo}});
+  return Status(failure.cause.code(),
+                Cat(failure.cause.message(), " (and not all could be undone: ",
+                    failure.undo.message(), "; the container stays listed as exited)"),
+                failure.cause.sys_errno());
+}
+
+void ContainerOperations::Start(const std::string& id, std::function<void(Status)> done) {
+  auto found = env_->registry.GetContainer(id);
+  if (!found.ok()) return done(found.status());
+  const Answer answer = Share(std::move(done));
+  Status posted = (*found)->sandbox()->strand().Post(
+      [this, container = *found, answer] { (*answer)(lifecycle_->Start(container)); });
+  if (!posted.ok()) (*answer)(std::move(posted));
+}
+
+void ContainerOperations::Stop(const std::string& id, int64_t timeout_seconds,
+                               const CancelToken& cancel, std::function<void(Status)> done) {
+  auto found = env_->registry.GetContainer(id);
+  if (!found.ok()) return done(OkIfUnknown(found.status()));
+  // A created container has nothing to stop (cri-contract 7.3).
+  if ((*found)->state() != ContainerState::kRunning) return done(OkStatus());
+  // A grace of years would overflow the clock's arithmetic.
+  const auto grace = std::chrono::seconds(std::min<int64_t>(timeout_seconds, 10 * 365 * 86400));
+  stopper_->Stop(*found, grace, cancel, std::move(done));
+}
+
+Status ContainerOperations::Destroy(const ContainerPtr& container) {
+  // Removed by an earlier job: two removals at once are fine.
+  if (!env_->registry.GetContainer(container->id().str()).ok()) return OkStatus();
+  ContainerContext context{*env_, container, *leases_, {}};
+  CRISP_RETURN_IF_ERROR(DestroyContainer(context));
+  CRISP_RETURN_IF_ERROR(env_->db->Delete(container->id()));
+  env_->registry.Remove(container);
+  stats_->Forget(container->id());
+  env_->events.Publish(EventType::kDeleted, container->id().str(), container->sandbox()->id());
+  return OkStatus();
+}
+
+void ContainerOperations::Remove(const std::string& id, std::function<void(Status)> done) {
+  auto found = env_->registry.GetContainer(id);
+  if (!found.ok()) return done(OkIfUnknown(found.status()));
+  const ContainerPtr container = *found;
+  const Answer answer = Share(std::move(done));
+  stopper_->Stop(container, Duration::zero(), CancelToken(), [this, container,
+                                                              answer](Status stopped) {
+    if (!stopped.ok()) return (*answer)(std::move(stopped));
+    Status posted = container->sandbox()->strand().Post([this, container, answer] {
+      (*answer)(Destroy(container).Wrap("remove container ", container->id().short_str()));
+    });
+    if (!posted.ok()) (*answer)(std::move(posted));
+  });
+}
+
+Status ContainerOperations::ApplyResources(const ContainerPtr& container,
+                                           const v1::LinuxContainerResources& update) {
+  const v1::LinuxContainerResources before = container->row().resources;
+  v1::LinuxContainerResources after = before;
+  MergeLimits(update, &after);
+  if (container->state() != ContainerState::kExited) {
+    const CgroupLayout* layout = env_->options.cgroup_layout;
+    const auto new_limits = CRISP_TRY(oci::CompleteResources(ToOciResources(after), layout));
+    const auto old_limits = CRISP_TRY(oci::CompleteResources(ToOciResources(before), layout));
+    oci::Runtime& runtime = *container->runtime();
+    const auto deadline = MonoNow() + env_->options.runtime_deadline;
+    Status applied = runtime.Update(container->id(), new_limits, deadline);
+    if (!applied.ok()) {
+      // All or nothing: some files may have been written before the one that failed.
+      if (Status back = runtime.Update(container->id(), old_limits, deadline); !back.ok()) {
+        log::Warning("limits not restored", {{"container", container->id()}, {"error", back}});
+      }
+      return applied;
+    }
+  }
+  container->Update([&](ContainerRow& row) { row.resources = std::move(after); });
+  return lifecycle_->Persist(container);
+}
+
+void ContainerOperations::UpdateResources(const v1::UpdateContainerResourcesRequest& request,
+                                          std::function<void(Status)> done) {
+  auto found = env_->registry.GetContainer(request.container_id());
+  if (!found.ok()) return done(found.status());
+  if ((*found)->runtime() == nullptr) {
+    return done(FailedPrecondition("the container's runtime handler is not configured any more"));
+  }
+  const Answer answer = Share(std::move(done));
+  Status posted = (*found)->sandbox()->strand().Post(
+      [this, container = *found, update = request.linux(), answer] {
+        (*answer)(ApplyResources(container, update)
+                      .Wrap("update container ", container->id().short_str()));
+      });
+  if (!posted.ok()) (*answer)(std::move(posted));
+}
+
+void ContainerOperations::ReopenLog(const std::string& id, const CancelToken& cancel,
+                                    std::function<void(Status)> done) {
+  auto found = env_->registry.GetContainer(id);
+  if (!found.ok()) return done(found.status());
+  const Answer answer = Share(std::move(done));
+  // Not on the strand: a monitor that does not answer must not stop the pod's other operations.
+  Status posted = env_->options.work_lane->Submit([container = *found, cancel, answer] {
+    const auto monitor = container->monitor();
+    if (container->state() != ContainerState::kRunning || !monitor) {
+      return (*answer)(FailedPrecondition("reopen log: container ", container->id().short_str(),
+                                          " is not running"));
+    }
+    const MonoTime deadline = std::min(cancel.deadline(), MonoNow() + std::chrono::seconds(10));
+    (*answer)(monitor->ReopenLog(deadline).Wrap("reopen log"));
+  });
+  if (!posted.ok()) (*answer)(std::move(posted));
+}
+
+}  // namespace crisp::pod

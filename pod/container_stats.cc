@@ -1,0 +1,189 @@
+#include "pod/container_stats.h"
+
+#include <sys/stat.h>
+
+#include <charconv>
+#include <set>
+
+#include "base/core/dir_fd.h"
+
+namespace crisp::pod {
+namespace {
+
+constexpr auto kMeasureAgain = std::chrono::seconds(10);
+// v1 writes "no limit" as the largest page-aligned number; nothing real is near it.
+constexpr uint64_t kUnlimited = uint64_t{1} << 60;
+
+std::optional<uint64_t> ToNumber(std::string_view text) {
+  uint64_t value = 0;
+  text = Trim(text);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::optional<uint64_t> ReadNumber(const CgroupDir& cgroup, std::string_view controller,
+                                   const std::string& file) {
+  auto text = cgroup.ReadFile(controller, file);
+  return text.ok() ? ToNumber(*text) : std::nullopt;
+}
+
+// "key value" lines, as in memory.stat and cpu.stat.
+std::unordered_map<std::string, uint64_t> ReadFlatKeyed(const CgroupDir& cgroup,
+                                                        std::string_view controller,
+                                                        const std::string& file) {
+  std::unordered_map<std::string, uint64_t> out;
+  auto text = cgroup.ReadFile(controller, file);
+  if (!text.ok()) return out;
+  std::string_view rest = *text;
+  while (!rest.empty()) {
+    const size_t newline = rest.find('\n');
+    const std::string_view line = rest.substr(0, newline);
+    rest = newline == std::string_view::npos ? std::string_view() : rest.substr(newline + 1);
+    const size_t space = line.find(' ');
+    if (space == std::string_view::npos) continue;
+    if (auto value = ToNumber(line.substr(space + 1))) {
+      out[std::string(line.substr(0, space))] = *value;
+    }
+  }
+  return out;
+}
+
+// What the kernel says of one container's memory, whichever hierarchy says it.
+struct MemoryReading {
+  std::optional<uint64_t> usage, limit, swap;
+  uint64_t inactive_file = 0, rss = 0, page_faults = 0, major_page_faults = 0;
+};
+
+MemoryReading ReadMemory(const CgroupDir& cgroup, bool v2) {
+  MemoryReading out;
+  auto stat = ReadFlatKeyed(cgroup, "memory", "memory.stat");
+  if (v2) {
+    out.usage = ReadNumber(cgroup, "memory", "memory.current");
+    out.limit = ReadNumber(cgroup, "memory", "memory.max");
+    out.swap = ReadNumber(cgroup, "memory", "memory.swap.current");
+    out.inactive_file = stat["inactive_file"];
+    out.rss = stat["anon"];
+    out.page_faults = stat["pgfault"];
+    out.major_page_faults = stat["pgmajfault"];
+    return out;
+  }
+  out.usage = ReadNumber(cgroup, "memory", "memory.usage_in_bytes");
+  out.limit = ReadNumber(cgroup, "memory", "memory.limit_in_bytes");
+  // The total_ keys include child groups, as everything on v2 does (cgroup-v1/memory.rst 5.2).
+  if (const auto swap = stat.find("total_swap"); swap != stat.end()) out.swap = swap->second;
+  out.inactive_file = stat["total_inactive_file"];
+  out.rss = stat["total_rss"];
+  out.page_faults = stat["total_pgfault"];
+  out.major_page_faults = stat["total_pgmajfault"];
+  return out;
+}
+
+void FillMemory(const CgroupDir& cgroup, bool v2, v1::ContainerStats* out) {
+  const MemoryReading reading = ReadMemory(cgroup, v2);
+  if (!reading.usage) return;
+  const uint64_t working_set =
+      *reading.usage > reading.inactive_file ? *reading.usage - reading.inactive_file : 0;
+  v1::MemoryUsage& memory = *out->mutable_memory();
+  memory.set_timestamp(WallNowNs());
+  memory.mutable_usage_bytes()->set_value(*reading.usage);
+  memory.mutable_working_set_bytes()->set_value(working_set);
+  if (reading.limit && *reading.limit < kUnlimited) {
+    memory.mutable_available_bytes()->set_value(
+        *reading.limit > working_set ? *reading.limit - working_set : 0);
+  }
+  memory.mutable_rss_bytes()->set_value(reading.rss);
+  memory.mutable_page_faults()->set_value(reading.page_faults);
+  memory.mutable_major_page_faults()->set_value(reading.major_page_faults);
+  if (reading.swap) {
+    out->mutable_swap()->set_timestamp(WallNowNs());
+    out->mutable_swap()->mutable_swap_usage_bytes()->set_value(*reading.swap);
+  }
+}
+
+void FillCpu(const CgroupDir& cgroup, bool v2, v1::ContainerStats* out) {
+  std::optional<uint64_t> ns;
+  if (v2) {
+    const auto stat = ReadFlatKeyed(cgroup, "cpu", "cpu.stat");
+    if (const auto it = stat.find("usage_usec"); it != stat.end()) ns = it->second * 1000;
+  } else {
+    ns = ReadNumber(cgroup, "cpuacct", "cpuacct.usage");
+  }
+  if (!ns) return;
+  out->mutable_cpu()->set_timestamp(WallNowNs());
+  out->mutable_cpu()->mutable_usage_core_nano_seconds()->set_value(*ns);
+}
+
+Status MeasureTree(const DirFd& dir, DiskUsage* usage, std::set<std::pair<dev_t, ino_t>>* linked) {
+  for (const std::string& name : CRISP_TRY(dir.List())) {
+    struct stat st {};
+    if (::fstatat(dir.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) continue;  // the container goes on writing
+      return Errno("stat ", name);
+    }
+    if (st.st_nlink > 1 && !S_ISDIR(st.st_mode) &&
+        !linked->emplace(st.st_dev, st.st_ino).second) {
+      continue;
+    }
+    usage->used_bytes += static_cast<uint64_t>(st.st_blocks) * 512;
+    ++usage->inodes;
+    if (!S_ISDIR(st.st_mode)) continue;
+    auto child = OpenAt(dir.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!child.ok()) continue;
+    CRISP_RETURN_IF_ERROR(MeasureTree(DirFd(std::move(child).value()), usage, linked));
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+Result<DiskUsage> MeasureDirectory(const std::string& path) {
+  DiskUsage usage;
+  std::set<std::pair<dev_t, ino_t>> linked;
+  CRISP_RETURN_IF_ERROR(MeasureTree(CRISP_TRY(DirFd::Open(path)), &usage, &linked).Wrap(path));
+  return usage;
+}
+
+Result<DiskUsage> StatsReader::WritableLayer(const Container& container) {
+  {
+    std::lock_guard lock(mutex_);
+    const auto it = measured_.find(container.id());
+    if (it != measured_.end() && MonoNow() - it->second.at < kMeasureAgain) {
+      return it->second.usage;
+    }
+  }
+  const DiskUsage usage = CRISP_TRY(MeasureDirectory(container.paths().upper()));
+  std::lock_guard lock(mutex_);
+  measured_[container.id()] = {usage, MonoNow()};
+  return usage;
+}
+
+void StatsReader::Forget(const ContainerId& id) {
+  std::lock_guard lock(mutex_);
+  measured_.erase(id);
+}
+
+Status StatsReader::Read(const ContainerPtr& container, v1::ContainerStats* out) {
+  const v1::ContainerConfig& config = container->config();
+  v1::ContainerAttributes& attributes = *out->mutable_attributes();
+  attributes.set_id(container->id().str());
+  *attributes.mutable_metadata() = config.metadata();
+  *attributes.mutable_labels() = config.labels();
+  *attributes.mutable_annotations() = config.annotations();
+
+  const bool v2 = env_->options.cgroup_layout->v2;
+  const CgroupDir cgroup =
+      container->Cgroup(env_->options.cgroup_layout, env_->options.default_cgroup_parent);
+  FillCpu(cgroup, v2, out);
+  FillMemory(cgroup, v2, out);
+
+  const DiskUsage usage = CRISP_TRY(WritableLayer(*container));
+  v1::FilesystemUsage& layer = *out->mutable_writable_layer();
+  layer.set_timestamp(WallNowNs());
+  layer.mutable_fs_id()->set_mountpoint(env_->options.root);
+  layer.mutable_used_bytes()->set_value(usage.used_bytes);
+  layer.mutable_inodes_used()->set_value(usage.inodes);
+  return OkStatus();
+}
+
+}  // namespace crisp::pod

@@ -1,0 +1,45 @@
+// ContainerStats: one container's usage, read from its cgroup and its writable layer on demand
+// (cri-contract section 13).
+//
+// Threads: any; blocks for file reads. The walk over the writable layer is remembered for ten seconds.
+#ifndef CRISP_POD_CONTAINER_STATS_H_
+#define CRISP_POD_CONTAINER_STATS_H_
+
+#include <mutex>
+#include <unordered_map>
+
+#include "pod/environment.h"
+
+namespace crisp::pod {
+
+// Bytes and inodes below a directory.
+struct DiskUsage {
+  uint64_t used_bytes = 0;
+  uint64_t inodes = 0;
+};
+Result<DiskUsage> MeasureDirectory(const std::string& path);
+
+class StatsReader {
+ public:
+  explicit StatsReader(const Environment* env) : env_(env) {}
+
+  // Fills everything that this machine knows. A cgroup that is gone (the container has just
+  // exited) leaves cpu and memory unset.
+  Status Read(const ContainerPtr& container, v1::ContainerStats* out);
+  void Forget(const ContainerId& id);
+
+ private:
+  Result<DiskUsage> WritableLayer(const Container& container);
+
+  struct Measured {
+    DiskUsage usage;
+    MonoTime at;
+  };
+  const Environment* const env_;
+  std::mutex mutex_;  // guards measured_
+  std::unordered_map<ContainerId, Measured> measured_;
+};
+
+}  // namespace crisp::pod
+
+#endif  // CRISP_POD_CONTAINER_STATS_H_

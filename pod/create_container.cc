@@ -1,0 +1,178 @@
+#include "pod/create_container.h"
+
+#include <array>
+
+#include "base/core/dir_fd.h"
+#include "base/core/mount.h"
+#include "oci/spec_builder.h"
+#include "pod/container_request.h"
+#include "pod/monitors.h"
+#include "pod/volume_copy.h"
+
+namespace crisp::pod {
+namespace {
+
+Status MakeDirectories(ContainerContext& c) {
+  const ContainerPaths& paths = c.container->paths();
+  for (const std::string& dir : {paths.upper(), paths.work(), paths.bundle(), paths.rootfs()}) {
+    CRISP_RETURN_IF_ERROR(EnsureDirectory(dir));
+  }
+  // The bundle names host paths and the environment, which may hold secrets.
+  if (::chmod(paths.data().c_str(), 0700) != 0) return Errno("chmod ", paths.data());
+  if (::chmod(paths.state().c_str(), 0700) != 0) return Errno("chmod ", paths.state());
+  return OkStatus();
+}
+Status RemoveDirectories(ContainerContext& c) {
+  CRISP_RETURN_IF_ERROR(RemoveTreeAt(c.container->paths().state()));
+  return RemoveTreeAt(c.container->paths().data());
+}
+
+Status TakeLease(ContainerContext& c) {
+  const std::string image_id = c.container->View([](const auto& row) { return row.image_id; });
+  c.leases.Hold(c.container->id(), CRISP_TRY(c.env.options.images->Acquire(image_id)));
+  return OkStatus();
+}
+Status DropLease(ContainerContext& c) {
+  c.leases.Drop(c.container->id());
+  return OkStatus();
+}
+
+Status MountRootfs(ContainerContext& c) {
+  const ContainerPaths& paths = c.container->paths();
+  return c.env.options.images->MountRootfs(*c.leases.Find(c.container->id()), paths.upper(),
+                                           paths.work(), paths.rootfs());
+}
+Status UnmountRootfs(ContainerContext& c) {
+  return EnsureUnmounted(c.container->paths().rootfs(), /*detach=*/true);
+}
+
+// True when a CRI mount covers exactly this path: then the image's content is not wanted.
+bool IsMounted(const v1::ContainerConfig& config, const std::string& path) {
+  for (const v1::Mount& mount : config.mounts()) {
+    if (JoinPath("/", mount.container_path()) == JoinPath("/", path)) return true;
+  }
+  return false;
+}
+
+// Container path -> host directory, in the order of the image's list.
+std::map<std::string, std::string> VolumeDirectories(const ContainerContext& c) {
+  std::map<std::string, std::string> out;
+  size_t index = 0;
+  for (const std::string& path :
+       c.leases.Find(c.container->id())->image()->config.volumes) {
+    const std::string host = Cat(c.container->paths().volumes(), '/', index++);
+    if (!IsMounted(c.container->config(), path)) out[path] = host;
+  }
+  return out;
+}
+
+Status MakeVolumes(ContainerContext& c) {
+  const auto volumes = VolumeDirectories(c);
+  if (volumes.empty()) return OkStatus();
+  CRISP_RETURN_IF_ERROR(EnsureDirectory(c.container->paths().volumes(), 0711));
+  const DirFd rootfs = CRISP_TRY(DirFd::Open(c.container->paths().rootfs()));
+  for (const auto& [path, host] : volumes) {
+    CRISP_RETURN_IF_ERROR(CopyVolumeContent(rootfs, path, host).Wrap("image volume ", path));
+  }
+  return OkStatus();
+}
+
+Status WriteSpec(ContainerContext& c) {
+  Container& container = *c.container;
+  const auto image = c.leases.Find(container.id())->image();
+  oci::ContainerRequest request =
+      CRISP_TRY(MakeContainerRequest(c.env, container, image->config));
+  request.rootfs = container.paths().rootfs();
+  request.image_volumes = VolumeDirectories(c);
+  oci::BuiltSpec built = CRISP_TRY(oci::BuildSpec(request, container.paths().state()));
+  if (!built.passwd_content.empty()) {
+    CRISP_RETURN_IF_ERROR(
+        WriteFile(container.paths().state() + "/passwd", built.passwd_content));
+  }
+  container.Update([&](ContainerRow& row) { row.user = built.effective_user; });
+  return WriteFile(container.paths().config_json(), CRISP_TRY(oci::ToJson(built.spec)), 0600);
+}
+
+// Where the kernel says that the OOM killer was there: v2 memory.events, v1 the memory directory.
+std::string OomWatch(const ContainerContext& c) {
+  const CgroupDir cgroup =
+      c.container->Cgroup(c.env.options.cgroup_layout, c.env.options.default_cgroup_parent);
+  const std::string dir = cgroup.DirOf("memory");
+  if (dir.empty()) return {};
+  return c.env.options.cgroup_layout->v2 ? dir + "/memory.events" : dir;
+}
+
+Status StartMonitor(ContainerContext& c) {
+  const v1::ContainerConfig& config = c.container->config();
+  oci::MonitorLaunch launch = NewMonitorLaunch(c.env, *c.container->runtime());
+  launch.container = c.container->id();
+  launch.bundle = c.container->paths().bundle();
+  launch.state_dir = c.container->paths().state();
+  launch.log_path = c.container->LogPath();
+  launch.terminal = config.tty();
+  launch.stdin_open = config.stdin();
+  launch.stdin_once = config.stdin_once();
+  launch.oom_watch = OomWatch(c);
+  c.container->set_monitor(
+      CRISP_TRY(LaunchMonitor(c.env, std::move(launch), std::move(c.observer))));
+  return OkStatus();
+}
+
+Status EndContainer(ContainerContext& c) {
+  const Container& container = *c.container;
+  const MonoTime deadline = MonoNow() + c.env.options.runtime_deadline;
+  Status failed;
+  const auto keep = [&failed](Status status) {
+    if (!status.ok()) failed = std::move(status);
+  };
+  // The monitor first: it may still be making what is deleted next.
+  keep(oci::EnsureMonitorGone(container.paths().state(), deadline));
+  if (oci::Runtime* runtime = container.runtime()) {
+    keep(runtime->EnsureDeleted(container.id(), deadline));
+  }
+  const CgroupDir cgroup =
+      container.Cgroup(c.env.options.cgroup_layout, c.env.options.default_cgroup_parent);
+  keep(cgroup.KillAll(MonoNow() + c.env.options.kill_deadline));
+  keep(cgroup.EnsureRemoved());
+  return failed;
+}
+
+constexpr std::array<Step<ContainerContext>, 6> kSteps = {{
+    {"directories", MakeDirectories, RemoveDirectories},
+    {"lease", TakeLease, DropLease},
+    {"rootfs", MountRootfs, UnmountRootfs},
+    {"volumes", MakeVolumes, nullptr},
+    {"spec", WriteSpec, nullptr},
+    {"monitor", StartMonitor, EndContainer},
+}};
+
+}  // namespace
+
+const StepTable<ContainerContext>& CreateContainerTable() {
+  static constexpr StepTable<ContainerContext> kTable = {"create_container", kSteps};
+  return kTable;
+}
+
+Status DestroyContainer(ContainerContext& context) {
+  return UndoSteps(CreateContainerTable(), context, 0, kSteps.size());
+}
+
+Status ValidateContainerConfig(const v1::ContainerConfig& config, const Sandbox& sandbox) {
+  if (config.metadata().name().empty()) return InvalidArgument("config.metadata.name is empty");
+  if (config.image().image().empty()) return InvalidArgument("config.image.image is empty");
+  const v1::LinuxContainerSecurityContext& security = config.linux().security_context();
+  const v1::NamespaceOption& options = security.namespace_options();
+  if (!security.has_namespace_options()) return OkStatus();
+  if ((options.network() == v1::NODE) != sandbox.host_network()) {
+    return InvalidArgument("namespace_options.network ",
+                           v1::NamespaceMode_Name(options.network()),
+                           " differs from the sandbox's, and all containers of a pod share it");
+  }
+  if ((options.ipc() == v1::NODE) != (sandbox.ipc_mode() == v1::NODE)) {
+    return InvalidArgument("namespace_options.ipc ", v1::NamespaceMode_Name(options.ipc()),
+                           " differs from the sandbox's, and all containers of a pod share it");
+  }
+  return OkStatus();
+}
+
+}  // namespace crisp::pod

@@ -1,0 +1,38 @@
+// The step table of CreateContainer, which is also how a container is removed.
+//
+//   directories  /var/lib/crisp/containers/<id>, /run/crisp/containers/<id>
+//   lease        the image's layers stay while the container exists
+//   rootfs       overlay on .../merged
+//   volumes      the image's VOLUMEs, with the image's content
+//   spec         config.json (and passwd) in the bundle
+//   monitor      crisp-monitor runs the OCI runtime's create
+//
+// Contract: cri-contract 7.1, 7.4, 8. The row is written before the first step and deleted after the
+//           last undo by the caller; each undo needs nothing but the row.
+// Threads:  jobs of the sandbox's strand (or recovery, before there are others).
+#ifndef CRISP_POD_CREATE_CONTAINER_H_
+#define CRISP_POD_CREATE_CONTAINER_H_
+
+#include "base/steps.h"
+#include "pod/environment.h"
+#include "pod/leases.h"
+
+namespace crisp::pod {
+
+struct ContainerContext {
+  Environment& env;
+  ContainerPtr container;
+  Leases& leases;
+  oci::MonitorObserver observer;  // for the monitor step
+};
+
+const StepTable<ContainerContext>& CreateContainerTable();
+
+// Undoes everything, killing what still runs.
+Status DestroyContainer(ContainerContext& context);
+
+Status ValidateContainerConfig(const v1::ContainerConfig& config, const Sandbox& sandbox);
+
+}  // namespace crisp::pod
+
+#endif  // CRISP_POD_CREATE_CONTAINER_H_

@@ -1,0 +1,45 @@
+// Environment: what every operation of the pod room works with. Built once by PodService::Open.
+#ifndef CRISP_POD_ENVIRONMENT_H_
+#define CRISP_POD_ENVIRONMENT_H_
+
+#include <memory>
+#include <string>
+
+#include "pod/event_hub.h"
+#include "pod/paths.h"
+#include "pod/pod_service.h"
+#include "pod/registry.h"
+#include "pod/state_db.h"
+
+namespace crisp::pod {
+
+struct Environment {
+  explicit Environment(Options o) : options(std::move(o)), roots{options.root, options.state} {}
+
+  const Options options;
+  const Roots roots;
+  std::unique_ptr<StateDb> db;
+  Registry registry;
+  EventHub events;
+
+  // The handler's runtime; "" is the default one. kInvalidArgument names those that exist.
+  Result<oci::Runtime*> FindRuntime(const std::string& handler) const {
+    const std::string& name = handler.empty() ? options.default_handler : handler;
+    const auto it = options.runtimes.find(name);
+    if (it != options.runtimes.end()) return it->second;
+    std::string known;
+    for (const auto& [key, runtime] : options.runtimes) {
+      known += known.empty() ? key : Cat(", ", key);
+    }
+    return InvalidArgument("runtime handler '", name, "' is not configured; there are: ", known);
+  }
+  // The sandbox's cgroup parent, or the default one.
+  const std::string& CgroupParent(const v1::PodSandboxConfig& config) const {
+    const std::string& parent = config.linux().cgroup_parent();
+    return parent.empty() ? options.default_cgroup_parent : parent;
+  }
+};
+
+}  // namespace crisp::pod
+
+#endif  // CRISP_POD_ENVIRONMENT_H_

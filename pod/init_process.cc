@@ -1,0 +1,105 @@
+#include "pod/init_process.h"
+
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "base/cgroup_dir.h"
+#include "base/core/atomic_file.h"
+#include "base/core/mount.h"
+#include "base/netns_handle.h"
+#include "pod/cgroups.h"
+#include "pod/monitors.h"
+#include "pod/run_sandbox.h"
+
+namespace crisp::pod {
+namespace {
+
+std::string InitRoot(const Environment& env) { return JoinPath(env.options.state, "init-rootfs"); }
+
+oci::Spec InitSpec(const Environment& env, const Sandbox& sandbox, const std::string& cgroup) {
+  oci::Spec spec;
+  spec.process.args = {"/crisp-init"};
+  spec.process.env = {"PATH=/"};
+  spec.process.no_new_privileges = true;
+  spec.root_path = InitRoot(env);
+  spec.root_readonly = true;
+  // Without a /dev of their own, runtimes would make its nodes in the shared root.
+  spec.mounts = {{"/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}},
+                 {"/dev", "tmpfs", "tmpfs", {"nosuid", "noexec", "mode=755", "size=64k"}}};
+  spec.namespaces = {{"pid", ""}, {"mount", ""}};
+  if (!sandbox.host_network()) {
+    spec.namespaces.push_back({"network", sandbox.paths().net()});
+    spec.namespaces.push_back({"uts", sandbox.paths().uts()});
+  }
+  if (sandbox.ipc_mode() != v1::NODE) {
+    spec.namespaces.push_back({"ipc", sandbox.paths().ipc()});
+  }
+  spec.cgroups_path = cgroup;
+  spec.resources.devices = {{false, 'a', {}, {}, "rwm"}};
+  spec.annotations = {{"io.kubernetes.cri.container-type", "sandbox"},
+                      {"io.kubernetes.cri.sandbox-id", sandbox.id().str()}};
+  return spec;
+}
+
+}  // namespace
+
+Status EnsureInitRoot(const Environment& env) {
+  const std::string root = InitRoot(env);
+  // Mount points exist beforehand: the root is read-only and shared by all pods.
+  for (const char* name : {"/proc", "/dev", "/sys"}) {
+    CRISP_RETURN_IF_ERROR(EnsureDirectory(root + name));
+  }
+  const std::string binary = CRISP_TRY(ReadFile(env.options.init_binary));
+  return WriteFileAtomically(root + "/crisp-init", binary, 0555);
+}
+
+Status StartInitProcess(Environment& env, const SandboxPtr& sandbox) {
+  const SandboxPaths& paths = sandbox->paths();
+  oci::Runtime& runtime = *sandbox->runtime();
+  const CgroupPaths cgroup = CRISP_TRY(MakeCgroupPaths(env.CgroupParent(sandbox->config()),
+                                                       sandbox->id().str(),
+                                                       runtime.options().cgroup_driver));
+  CRISP_RETURN_IF_ERROR(EnsureDirectory(paths.init_monitor(), 0700));
+  const std::string json = CRISP_TRY(oci::ToJson(InitSpec(env, *sandbox, cgroup.oci)));
+  CRISP_RETURN_IF_ERROR(WriteFile(paths.init_bundle() + "/config.json", json, 0600));
+
+  const ContainerId init_id(sandbox->id().str());
+  oci::MonitorLaunch launch = NewMonitorLaunch(env, runtime);
+  launch.container = init_id;
+  launch.bundle = paths.init_bundle();
+  launch.state_dir = paths.init_monitor();
+  sandbox->set_init(CRISP_TRY(LaunchMonitor(env, std::move(launch), ObserveInit(env, sandbox))));
+
+  CRISP_RETURN_IF_ERROR(
+      runtime.Start(init_id, MonoNow() + env.options.runtime_deadline));
+  const std::string ns = Cat("/proc/", sandbox->init_process().container_pid, "/ns/pid");
+  CRISP_TRY(OpenFile(paths.pid(), O_RDONLY | O_CREAT, 0444));
+  return Mount(ns, paths.pid(), "", MS_BIND, "");
+}
+
+Status EnsureInitProcessGone(Environment& env, const SandboxPtr& sandbox) {
+  const std::string& id = sandbox->id().str();
+  const MonoTime deadline = MonoNow() + env.options.runtime_deadline;
+  Status failed;
+  const auto keep = [&failed](Status status) {
+    if (!status.ok()) failed = std::move(status);
+  };
+  keep(EnsureUnpinned(sandbox->paths().pid()));
+  keep(oci::EnsureMonitorGone(sandbox->paths().init_monitor(), deadline));
+  oci::CgroupDriver driver = oci::CgroupDriver::kCgroupfs;
+  if (oci::Runtime* runtime = sandbox->runtime()) {
+    driver = runtime->options().cgroup_driver;
+    keep(runtime->EnsureDeleted(ContainerId(id), deadline));
+  }
+  // A row from before the cgroup path could be made has no cgroup either.
+  auto cgroup = MakeCgroupPaths(env.CgroupParent(sandbox->config()), id, driver);
+  if (cgroup.ok()) {
+    const CgroupDir dir(env.options.cgroup_layout, cgroup->host);
+    keep(dir.KillAll(MonoNow() + env.options.kill_deadline));
+    keep(dir.EnsureRemoved());
+  }
+  if (failed.ok()) sandbox->set_init(nullptr);
+  return failed;
+}
+
+}  // namespace crisp::pod

@@ -1,0 +1,22 @@
+// Launching monitors for this room: what every launch has in common.
+#ifndef CRISP_POD_MONITORS_H_
+#define CRISP_POD_MONITORS_H_
+
+#include <memory>
+
+#include "pod/environment.h"
+
+namespace crisp::pod {
+
+// Binary, runtime command line, loop, reaper and deadline are set; the rest is the caller's.
+oci::MonitorLaunch NewMonitorLaunch(const Environment& env, const oci::Runtime& runtime);
+
+// Launches in the monitors' cgroup, which is not the daemon's: stopping the daemon's service must
+// not stop containers.
+Result<std::shared_ptr<oci::Monitor>> LaunchMonitor(const Environment& env,
+                                                    oci::MonitorLaunch launch,
+                                                    oci::MonitorObserver observer);
+
+}  // namespace crisp::pod
+
+#endif  // CRISP_POD_MONITORS_H_

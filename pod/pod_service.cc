@@ -1,0 +1,220 @@
+#include "pod/pod_service.h"
+
+#include "pod/container_operations.h"
+#include "pod/container_stats.h"
+#include "pod/create_container.h"
+#include "pod/exec_sync.h"
+#include "pod/init_process.h"
+#include "pod/messages.h"
+#include "pod/recovery.h"
+#include "pod/run_sandbox.h"
+#include "pod/sandbox_operations.h"
+
+namespace crisp::pod {
+namespace {
+
+// An empty response for a Status.
+template <typename Response>
+std::function<void(Status)> Empty(Done<Response> done) {
+  return [done = std::move(done)](Status status) {
+    if (status.ok()) return done(Response());
+    done(std::move(status));
+  };
+}
+
+class Service final : public PodService {
+ public:
+  explicit Service(Options options)
+      : env_(std::move(options)),
+        stopper_(&env_),
+        lifecycle_(&env_, &stopper_),
+        stats_(&env_),
+        containers_(&env_, &stopper_, &lifecycle_, &leases_, &stats_),
+        sandboxes_(&env_, &stopper_, &containers_) {}
+
+  ~Service() override {
+    // Busy while containers run; then it stays for the next daemon.
+    (void)CgroupDir(env_.options.cgroup_layout, env_.options.monitor_cgroup).EnsureRemoved();
+  }
+
+  Status Start() {
+    CRISP_RETURN_IF_ERROR(EnsureDirectory(env_.options.root, 0711));
+    CRISP_RETURN_IF_ERROR(EnsureDirectory(env_.options.state, 0711));
+    const CgroupDir monitors(env_.options.cgroup_layout, env_.options.monitor_cgroup);
+    CRISP_RETURN_IF_ERROR(monitors.EnsureCreated().Wrap("cgroup of the monitors"));
+    CRISP_RETURN_IF_ERROR(EnsureInitRoot(env_).Wrap("root of init processes"));
+    env_.db = CRISP_TRY(StateDb::Open(JoinPath(env_.options.root, "pods.db")));
+    return Recover(&env_, &lifecycle_, &leases_).Wrap("recovery");
+  }
+
+  Status PodSandboxStatus(const v1::PodSandboxStatusRequest& request,
+                          v1::PodSandboxStatusResponse* response) override {
+    const SandboxPtr sandbox = CRISP_TRY(env_.registry.GetSandbox(request.pod_sandbox_id()));
+    FillPodSandboxStatus(*sandbox, response->mutable_status());
+    if (request.verbose()) (*response->mutable_info())["info"] = SandboxInfoJson(*sandbox);
+    return OkStatus();
+  }
+  Status ListPodSandbox(const v1::ListPodSandboxRequest& request,
+                        v1::ListPodSandboxResponse* response) override {
+    for (const SandboxPtr& sandbox : env_.registry.Sandboxes()) {
+      if (Matches(request.filter(), *sandbox)) FillPodSandbox(*sandbox, response->add_items());
+    }
+    return OkStatus();
+  }
+  Status ListContainers(const v1::ListContainersRequest& request,
+                        v1::ListContainersResponse* response) override {
+    for (const ContainerPtr& container : env_.registry.Containers()) {
+      if (Matches(request.filter(), *container)) {
+        FillContainer(*container, response->add_containers());
+      }
+    }
+    return OkStatus();
+  }
+  Status ContainerStatus(const v1::ContainerStatusRequest& request,
+                         v1::ContainerStatusResponse* response) override {
+    const ContainerPtr container = CRISP_TRY(env_.registry.GetContainer(request.container_id()));
+    FillContainerStatus(*container, response->mutable_status());
+    if (request.verbose()) (*response->mutable_info())["info"] = ContainerInfoJson(*container);
+    return OkStatus();
+  }
+  Status UpdatePodSandboxResources(const v1::UpdatePodSandboxResourcesRequest& request,
+                                   v1::UpdatePodSandboxResourcesResponse*) override {
+    // The kubelet has written the pod's cgroup already (cri-contract 5.6).
+    return env_.registry.GetSandbox(request.pod_sandbox_id()).status();
+  }
+  std::vector<oci::Runtime*> Runtimes() const override {
+    std::vector<oci::Runtime*> out;
+    for (const auto& [name, runtime] : env_.options.runtimes) out.push_back(runtime);
+    return out;
+  }
+
+  void RunPodSandbox(v1::RunPodSandboxRequest request, CancelToken cancel,
+                     Done<v1::RunPodSandboxResponse> done) override {
+    sandboxes_.Run(std::move(request), cancel, std::move(done));
+  }
+  void StopPodSandbox(v1::StopPodSandboxRequest request, CancelToken,
+                      Done<v1::StopPodSandboxResponse> done) override {
+    sandboxes_.Stop(request.pod_sandbox_id(), Empty(std::move(done)));
+  }
+  void RemovePodSandbox(v1::RemovePodSandboxRequest request, CancelToken,
+                        Done<v1::RemovePodSandboxResponse> done) override {
+    sandboxes_.Remove(request.pod_sandbox_id(), Empty(std::move(done)));
+  }
+  void CreateContainer(v1::CreateContainerRequest request, CancelToken cancel,
+                       Done<v1::CreateContainerResponse> done) override {
+    containers_.Create(std::move(request), cancel, std::move(done));
+  }
+  void StartContainer(v1::StartContainerRequest request, CancelToken,
+                      Done<v1::StartContainerResponse> done) override {
+    containers_.Start(request.container_id(), Empty(std::move(done)));
+  }
+  void StopContainer(v1::StopContainerRequest request, CancelToken cancel,
+                     Done<v1::StopContainerResponse> done) override {
+    containers_.Stop(request.container_id(), request.timeout(), cancel, Empty(std::move(done)));
+  }
+  void RemoveContainer(v1::RemoveContainerRequest request, CancelToken,
+                       Done<v1::RemoveContainerResponse> done) override {
+    containers_.Remove(request.container_id(), Empty(std::move(done)));
+  }
+  void UpdateContainerResources(v1::UpdateContainerResourcesRequest request, CancelToken,
+                                Done<v1::UpdateContainerResourcesResponse> done) override {
+    containers_.UpdateResources(request, Empty(std::move(done)));
+  }
+  void ReopenContainerLog(v1::ReopenContainerLogRequest request, CancelToken cancel,
+                          Done<v1::ReopenContainerLogResponse> done) override {
+    containers_.ReopenLog(request.container_id(), cancel, Empty(std::move(done)));
+  }
+
+  void ExecSync(v1::ExecSyncRequest request, CancelToken cancel,
+                Done<v1::ExecSyncResponse> done) override {
+    if (request.cmd().empty()) return done(InvalidArgument("exec: cmd is empty"));
+    auto found = env_.registry.GetContainer(request.container_id());
+    if (!found.ok()) return done(found.status());
+    if ((*found)->state() != ContainerState::kRunning) {
+      return done(FailedPrecondition("exec: container ", (*found)->id().short_str(),
+                                     " is not running"));
+    }
+    if ((*found)->runtime() == nullptr) {
+      return done(
+          FailedPrecondition("the container's runtime handler is not configured any more"));
+    }
+    RunExecSync(&env_, *found, {request.cmd().begin(), request.cmd().end()},
+                std::chrono::seconds(std::clamp<int64_t>(request.timeout(), 0, 365 * 86400)),
+                cancel, [done = std::move(done)](Result<ExecResult> result) {
+                  if (!result.ok()) return done(std::move(result).status());
+                  v1::ExecSyncResponse response;
+                  response.set_stdout(std::move(result->stdout_data));
+                  response.set_stderr(std::move(result->stderr_data));
+                  response.set_exit_code(result->exit_code);
+                  done(std::move(response));
+                });
+  }
+
+  void ContainerStats(v1::ContainerStatsRequest request, CancelToken,
+                      Done<v1::ContainerStatsResponse> done) override {
+    auto found = env_.registry.GetContainer(request.container_id());
+    if (!found.ok()) return done(found.status());
+    OnWorkLane<v1::ContainerStatsResponse>(
+        std::move(done), [this, container = *found](v1::ContainerStatsResponse* response) {
+          return stats_.Read(container, response->mutable_stats());
+        });
+  }
+  void ListContainerStats(v1::ListContainerStatsRequest request, CancelToken,
+                          Done<v1::ListContainerStatsResponse> done) override {
+    OnWorkLane<v1::ListContainerStatsResponse>(
+        std::move(done),
+        [this, filter = request.filter()](v1::ListContainerStatsResponse* response) -> Status {
+          for (const ContainerPtr& container : env_.registry.Containers()) {
+            if (container->state() != ContainerState::kRunning ||
+                !Matches(filter, *container)) {
+              continue;
+            }
+            v1::ContainerStats stats;
+            // One container that is just being removed does not spoil the list.
+            if (stats_.Read(container, &stats).ok()) *response->add_stats() = std::move(stats);
+          }
+          return OkStatus();
+        });
+  }
+
+ private:
+  template <typename Response>
+  void OnWorkLane(Done<Response> done, std::function<Status(Response*)> work) {
+    auto answer = std::make_shared<Done<Response>>(std::move(done));
+    Status submitted = env_.options.work_lane->Submit([answer, work = std::move(work)] {
+      Response response;
+      if (Status status = work(&response); !status.ok()) return (*answer)(std::move(status));
+      (*answer)(std::move(response));
+    });
+    if (!submitted.ok()) (*answer)(std::move(submitted));
+  }
+
+  Environment env_;
+  Leases leases_;
+  Stopper stopper_;
+  ContainerLifecycle lifecycle_;
+  StatsReader stats_;
+  ContainerOperations containers_;
+  SandboxOperations sandboxes_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<PodService>> PodService::Open(Options options) {
+  auto service = std::make_unique<Service>(std::move(options));
+  CRISP_RETURN_IF_ERROR(service->Start());
+  return std::unique_ptr<PodService>(std::move(service));
+}
+
+std::vector<std::string> ListSteps() {
+  std::vector<std::string> out;
+  for (const auto& step : RunSandboxTable().steps) {
+    out.push_back(Cat(RunSandboxTable().name, '.', step.name));
+  }
+  for (const auto& step : CreateContainerTable().steps) {
+    out.push_back(Cat(CreateContainerTable().name, '.', step.name));
+  }
+  return out;
+}
+
+}  // namespace crisp::pod

@@ -1,0 +1,202 @@
+#include "pod/recovery.h"
+
+#include <map>
+
+#include "base/core/mount.h"
+#include "base/log.h"
+#include "pod/create_container.h"
+#include "pod/exec_sync.h"
+#include "pod/run_sandbox.h"
+
+namespace crisp::pod {
+namespace {
+
+class Recovery {
+ public:
+  Recovery(Environment* env, ContainerLifecycle* lifecycle, Leases* leases)
+      : env_(env), lifecycle_(lifecycle), leases_(leases) {}
+
+  Status Run() {
+    const std::string boot_id(
+        Trim(CRISP_TRY(ReadFile("/proc/sys/kernel/random/boot_id"))));
+    const std::string last_boot_id = CRISP_TRY(env_->db->BootId());
+    rebooted_ = !last_boot_id.empty() && last_boot_id != boot_id;
+    for (SandboxRow& row : CRISP_TRY(env_->db->Sandboxes())) LoadSandbox(std::move(row));
+    for (ContainerRow& row : CRISP_TRY(env_->db->Containers())) LoadContainer(std::move(row));
+    for (const ContainerPtr& container : containers_) {
+      CRISP_RETURN_IF_ERROR(RecoverContainer(container));
+    }
+    for (auto& [id, sandbox] : sandboxes_) CRISP_RETURN_IF_ERROR(RecoverSandbox(sandbox));
+    DropForeignNetworks();
+    env_->options.images->CollectGarbage();
+    return env_->db->SetBootId(boot_id);
+  }
+
+ private:
+  void LoadSandbox(SandboxRow row) {
+    auto runtime = env_->FindRuntime(row.handler);
+    if (!runtime.ok()) {
+      log::Warning("sandbox of a handler that is gone",
+                   {{"sandbox", row.id}, {"error", runtime.status()}});
+    }
+    auto sandbox = std::make_shared<Sandbox>(std::move(row), runtime.ok() ? *runtime : nullptr,
+                                             env_->roots, env_->options.work_lane);
+    if (Status s = env_->registry.Add(sandbox); !s.ok()) {
+      log::Error("sandbox not listed", {{"sandbox", sandbox->id()}, {"error", s}});
+    }
+    sandboxes_[sandbox->id()] = std::move(sandbox);
+  }
+
+  void LoadContainer(ContainerRow row) {
+    const auto sandbox = sandboxes_.find(row.sandbox);
+    if (sandbox == sandboxes_.end()) {
+      // Rows of containers go before the row of their sandbox: this is a damaged database.
+      log::Error("container without sandbox", {{"container", row.id}});
+      return;
+    }
+    auto container = std::make_shared<Container>(std::move(row), sandbox->second, env_->roots);
+    if (Status s = env_->registry.Add(container); !s.ok()) {
+      log::Error("container not listed", {{"container", container->id()}, {"error", s}});
+    }
+    auto lease = env_->options.images->Acquire(container->row().image_id);
+    if (lease.ok()) {
+      leases_->Hold(container->id(), std::move(lease).value());
+    } else {
+      log::Warning("image of a container is gone",
+                   {{"container", container->id()}, {"error", lease.status()}});
+    }
+    containers_.push_back(std::move(container));
+  }
+
+  Status RecoverContainer(const ContainerPtr& container) {
+    switch (container->state()) {
+      case ContainerState::kCreating:
+        return Undo(container);
+      case ContainerState::kExited:
+        return OkStatus();
+      case ContainerState::kCreated:
+      case ContainerState::kRunning:
+        break;
+    }
+    if (rebooted_) {
+      container->Update([](ContainerRow& row) {
+        row.state = ContainerState::kExited;
+        row.exit_code = 255;
+        row.reason = "Unknown";
+        row.message = "the node was restarted";
+        row.finished_at_ns = WallNowNs();
+      });
+      return lifecycle_->Persist(container);
+    }
+    KillLeftExecs(*env_, *container);
+    FindOutIfStarted(container);
+    auto monitor = oci::Monitor::Adopt(container->paths().state(), container->row().process,
+                                       env_->options.loop, env_->options.reaper,
+                                       lifecycle_->Observe(container));
+    if (monitor.ok()) {
+      container->set_monitor(std::move(monitor).value());
+    } else {
+      log::Error("container not adopted",
+                 {{"container", container->id()}, {"error", monitor.status()}});
+    }
+    return OkStatus();
+  }
+
+  // The daemon may have died between the runtime's start and the row's update.
+  void FindOutIfStarted(const ContainerPtr& container) {
+    if (container->state() != ContainerState::kCreated || container->runtime() == nullptr) return;
+    auto state = container->runtime()->State(container->id(),
+                                             MonoNow() + env_->options.runtime_deadline);
+    if (!state.ok() || state->status != "running") return;
+    container->Update([](ContainerRow& row) {
+      row.state = ContainerState::kRunning;
+      row.started_at_ns = WallNowNs();
+    });
+    (void)lifecycle_->Persist(container);
+  }
+
+  Status Undo(const ContainerPtr& container) {
+    ContainerContext context{*env_, container, *leases_, {}};
+    Status undone = DestroyContainer(context);
+    if (undone.ok()) {
+      env_->registry.Remove(container);
+      return env_->db->Delete(container->id());
+    }
+    container->Update([&](ContainerRow& row) {
+      row.state = ContainerState::kExited;
+      row.exit_code = 255;
+      row.reason = "Unknown";
+      row.message = Cat("half-made when the daemon ended: ", undone.message());
+      row.finished_at_ns = WallNowNs();
+    });
+    return lifecycle_->Persist(container);
+  }
+
+  Status RecoverSandbox(const SandboxPtr& sandbox) {
+    if (sandbox->state() == SandboxState::kCreating) {
+      SandboxContext context{*env_, sandbox};
+      if (Status undone = DestroySandbox(context); undone.ok()) {
+        env_->registry.Remove(sandbox);
+        return env_->db->Delete(sandbox->id());
+      }
+      sandbox->set_state(SandboxState::kNotReady);
+      return env_->db->Put(sandbox->row());
+    }
+    if (sandbox->init_process().container_pid != 0 && !rebooted_) AdoptInit(sandbox);
+    if (sandbox->state() == SandboxState::kReady && (rebooted_ || !HasNamespaces(*sandbox))) {
+      log::Warning("sandbox has lost its namespaces", {{"sandbox", sandbox->id()}});
+      sandbox->set_state(SandboxState::kNotReady);
+      return env_->db->Put(sandbox->row());
+    }
+    return OkStatus();
+  }
+
+  void AdoptInit(const SandboxPtr& sandbox) {
+    auto init = oci::Monitor::Adopt(sandbox->paths().init_monitor(), sandbox->init_process(),
+                                    env_->options.loop, env_->options.reaper,
+                                    ObserveInit(*env_, sandbox));
+    if (init.ok()) {
+      sandbox->set_init(std::move(init).value());
+    } else {
+      log::Error("init not adopted", {{"sandbox", sandbox->id()}, {"error", init.status()}});
+    }
+  }
+
+  static bool HasNamespaces(const Sandbox& sandbox) {
+    const auto pinned = [](const std::string& path) {
+      auto mounted = IsMountPoint(path);
+      return mounted.ok() && *mounted;
+    };
+    if (!sandbox.host_network() && !pinned(sandbox.paths().net())) return false;
+    return sandbox.ipc_mode() == v1::NODE || pinned(sandbox.paths().ipc());
+  }
+
+  // A network of a sandbox that has no row any more: nobody will ever ask for its DEL.
+  void DropForeignNetworks() {
+    auto cached = env_->options.network->ListCached();
+    if (!cached.ok()) return;
+    for (const SandboxId& id : *cached) {
+      if (sandboxes_.contains(id)) continue;
+      network::Attachment attachment;
+      attachment.sandbox = id;
+      if (Status s = env_->options.network->Del(attachment, CancelToken()); !s.ok()) {
+        log::Warning("left network not deleted", {{"sandbox", id}, {"error", s}});
+      }
+    }
+  }
+
+  Environment* const env_;
+  ContainerLifecycle* const lifecycle_;
+  Leases* const leases_;
+  bool rebooted_ = false;
+  std::map<SandboxId, SandboxPtr> sandboxes_;
+  std::vector<ContainerPtr> containers_;
+};
+
+}  // namespace
+
+Status Recover(Environment* env, ContainerLifecycle* lifecycle, Leases* leases) {
+  return Recovery(env, lifecycle, leases).Run();
+}
+
+}  // namespace crisp::pod

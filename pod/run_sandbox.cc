@@ -1,0 +1,212 @@
+#include "pod/run_sandbox.h"
+
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "base/cgroup_dir.h"
+#include "base/core/dir_fd.h"
+#include "base/core/mount.h"
+#include "base/log.h"
+#include "base/netns_handle.h"
+#include "pod/cgroups.h"
+#include "pod/init_process.h"
+#include "pod/sandbox_files.h"
+#include "pod/sysctls.h"
+
+namespace crisp::pod {
+namespace {
+
+Status MakeDirectories(SandboxContext& c) {
+  CRISP_RETURN_IF_ERROR(EnsureDirectory(c.sandbox->paths().state()));
+  return EnsureDirectory(c.sandbox->paths().namespaces());
+}
+Status RemoveDirectories(SandboxContext& c) {
+  CRISP_RETURN_IF_ERROR(RemoveTreeAt(c.sandbox->paths().state()));
+  return RemoveTreeAt(c.sandbox->paths().namespaces());
+}
+
+Status MakeFiles(SandboxContext& c) {
+  return WriteSandboxFiles(c.sandbox->config(), c.sandbox->paths());
+}
+
+Status MountShm(SandboxContext& c) {
+  if (c.sandbox->ipc_mode() == v1::NODE) return OkStatus();
+  const std::string shm = c.sandbox->paths().shm();
+  CRISP_RETURN_IF_ERROR(EnsureDirectory(shm));
+  return Mount("shm", shm, "tmpfs", MS_NOEXEC | MS_NOSUID | MS_NODEV,
+               Cat("mode=1777,size=", c.env.options.shm_size_bytes));
+}
+Status UnmountShm(SandboxContext& c) {
+  return EnsureUnmounted(c.sandbox->paths().shm(), /*detach=*/true);
+}
+
+Status MakeNamespaces(SandboxContext& c) {
+  const Sandbox& sandbox = *c.sandbox;
+  std::vector<NamespacePin> pins;
+  if (!sandbox.host_network()) {
+    pins.push_back({CLONE_NEWNET, sandbox.paths().net()});
+    pins.push_back({CLONE_NEWUTS, sandbox.paths().uts()});
+  }
+  if (sandbox.ipc_mode() != v1::NODE) pins.push_back({CLONE_NEWIPC, sandbox.paths().ipc()});
+  if (pins.empty()) return OkStatus();
+  const std::string hostname = CRISP_TRY(Hostname(sandbox.config()));
+  const auto sysctls = CRISP_TRY(PodSysctls(sandbox.config(), c.env.options.default_sysctls));
+  return PinNamespaces(pins, [&]() -> Status {
+    if (!sandbox.host_network()) {
+      if (::sethostname(hostname.data(), hostname.size()) != 0) return Errno("sethostname");
+      CRISP_RETURN_IF_ERROR(BringLoopbackUp());
+    }
+    return WriteSysctls(sysctls);
+  });
+}
+Status DropNamespaces(SandboxContext& c) {
+  const SandboxPaths& paths = c.sandbox->paths();
+  Status failed;
+  for (const std::string& path : {paths.net(), paths.uts(), paths.ipc()}) {
+    if (Status status = EnsureUnpinned(path); !status.ok()) failed = std::move(status);
+  }
+  return failed;
+}
+
+network::Attachment AttachmentOf(const Sandbox& sandbox, const std::string& cgroup_parent) {
+  const v1::PodSandboxConfig& config = sandbox.config();
+  network::Attachment out;
+  out.sandbox = sandbox.id();
+  // A pinned file that is no mount any more (after a reboot) is no namespace: DEL runs without.
+  if (IsMountPoint(sandbox.paths().net()).Wrap("netns").ok() &&
+      *IsMountPoint(sandbox.paths().net())) {
+    out.netns_path = sandbox.paths().net();
+  }
+  out.pod_name = config.metadata().name();
+  out.pod_namespace = config.metadata().namespace_();
+  out.pod_uid = config.metadata().uid();
+  out.annotations.insert(config.annotations().begin(), config.annotations().end());
+  for (const v1::PortMapping& mapping : config.port_mappings()) {
+    if (mapping.host_port() <= 0) continue;
+    const char* protocol = mapping.protocol() == v1::UDP    ? "udp"
+                           : mapping.protocol() == v1::SCTP ? "sctp"
+                                                            : "tcp";
+    out.port_mappings.push_back(
+        {protocol, mapping.container_port(), mapping.host_port(), mapping.host_ip()});
+  }
+  const v1::DNSConfig& dns = config.dns_config();
+  out.dns_servers.assign(dns.servers().begin(), dns.servers().end());
+  out.dns_searches.assign(dns.searches().begin(), dns.searches().end());
+  out.dns_options.assign(dns.options().begin(), dns.options().end());
+  out.cgroup_path = cgroup_parent;
+  return out;
+}
+
+Status AttachNetwork(SandboxContext& c) {
+  if (c.sandbox->host_network()) return OkStatus();
+  // The plugins are not cancelled with the call: one that is killed half way leaves more behind
+  // than one that finishes.
+  network::PodAddresses addresses = CRISP_TRY(c.env.options.network->Add(
+      AttachmentOf(*c.sandbox, c.env.CgroupParent(c.sandbox->config())), CancelToken()));
+  if (addresses.primary.empty()) {
+    return FailedPrecondition("the CNI plugins gave the pod no IP address");
+  }
+  c.sandbox->set_addresses(std::move(addresses));
+  return OkStatus();
+}
+Status DetachNetwork(SandboxContext& c) {
+  if (c.sandbox->host_network()) return OkStatus();
+  c.sandbox->set_addresses({});
+  return c.env.options.network->Del(
+      AttachmentOf(*c.sandbox, c.env.CgroupParent(c.sandbox->config())), CancelToken());
+}
+
+Status StartInit(SandboxContext& c) {
+  if (c.sandbox->pid_mode() != v1::POD) return OkStatus();
+  return StartInitProcess(c.env, c.sandbox);
+}
+Status StopInit(SandboxContext& c) {
+  if (c.sandbox->pid_mode() != v1::POD) return OkStatus();
+  return EnsureInitProcessGone(c.env, c.sandbox);
+}
+
+constexpr std::array<Step<SandboxContext>, 6> kSteps = {{
+    {"directories", MakeDirectories, RemoveDirectories},
+    {"files", MakeFiles, nullptr},
+    {"shm", MountShm, UnmountShm},
+    {"namespaces", MakeNamespaces, DropNamespaces},
+    {"network", AttachNetwork, DetachNetwork},
+    {"init", StartInit, StopInit},
+}};
+constexpr size_t kFirstReleasedAtStop = 2;
+static_assert(kSteps[kFirstReleasedAtStop].name == "shm");
+
+Status ValidateUserNamespace(const v1::UserNamespace& userns) {
+  if (userns.mode() == v1::NODE) return OkStatus();
+  if (userns.mode() != v1::POD) {
+    return InvalidArgument("userns_options.mode ", v1::NamespaceMode_Name(userns.mode()),
+                           " is not allowed; use POD or NODE");
+  }
+  return InvalidArgument("userns_options: no runtime handler supports user namespaces yet");
+}
+
+}  // namespace
+
+const StepTable<SandboxContext>& RunSandboxTable() {
+  static constexpr StepTable<SandboxContext> kTable = {"run_pod_sandbox", kSteps};
+  return kTable;
+}
+
+Status ReleaseSandbox(SandboxContext& context) {
+  return UndoSteps(RunSandboxTable(), context, kFirstReleasedAtStop, kSteps.size());
+}
+
+Status DestroySandbox(SandboxContext& context) {
+  const bool released = context.sandbox->state() == SandboxState::kStopped;
+  return UndoSteps(RunSandboxTable(), context, 0,
+                   released ? kFirstReleasedAtStop : kSteps.size());
+}
+
+Status ValidateSandboxConfig(const v1::PodSandboxConfig& config) {
+  const v1::PodSandboxMetadata& m = config.metadata();
+  for (const auto& [field, value] : {std::pair("name", &m.name()), std::pair("namespace", &m.namespace_()),
+                                     std::pair("uid", &m.uid())}) {
+    if (value->empty()) return InvalidArgument("config.metadata.", field, " is empty");
+  }
+  const v1::LinuxSandboxSecurityContext& security = config.linux().security_context();
+  if (security.has_run_as_group() && !security.has_run_as_user()) {
+    return InvalidArgument("security_context.run_as_group needs run_as_user");
+  }
+  const v1::NamespaceOption& options = security.namespace_options();
+  for (const auto& [field, mode] :
+       {std::pair("network", options.network()), std::pair("ipc", options.ipc()),
+        std::pair("pid", options.pid())}) {
+    if (mode == v1::TARGET) {
+      return InvalidArgument("namespace_options.", field, ": TARGET is for containers only");
+    }
+  }
+  if (options.has_userns_options()) {
+    CRISP_RETURN_IF_ERROR(ValidateUserNamespace(options.userns_options()));
+  }
+  CRISP_RETURN_IF_ERROR(Hostname(config).ok() ? OkStatus() : Hostname(config).status());
+  return PodSysctls(config, {}).ok() ? OkStatus() : PodSysctls(config, {}).status();
+}
+
+oci::MonitorObserver ObserveInit(Environment& env, const SandboxPtr& sandbox) {
+  oci::MonitorObserver observer;
+  std::weak_ptr<Sandbox> weak = sandbox;
+  observer.on_exit = [&env, weak](const oci::ExitRecord&, bool) {
+    const SandboxPtr alive = weak.lock();
+    if (!alive || alive->state() != SandboxState::kReady) return;
+    log::Warning("the pod's init process died", {{"sandbox", alive->id()}});
+    (void)alive->strand().Post([&env, alive] {
+      if (alive->state() != SandboxState::kReady) return;
+      alive->set_state(SandboxState::kNotReady);
+      if (Status s = env.db->Put(alive->row()); !s.ok()) {
+        log::Error("state not written", {{"sandbox", alive->id()}, {"error", s}});
+      }
+      env.events.Publish(EventType::kStopped, alive->id().str(), alive->id());
+    });
+  };
+  return observer;
+}
+
+}  // namespace crisp::pod

@@ -1,0 +1,174 @@
+#include "pod/sandbox_operations.h"
+
+#include <atomic>
+
+#include "base/log.h"
+#include "pod/created_at.h"
+#include "pod/run_sandbox.h"
+
+namespace crisp::pod {
+
+Result<SandboxPtr> SandboxOperations::NewSandbox(v1::RunPodSandboxRequest request) {
+  CRISP_RETURN_IF_ERROR(ValidateSandboxConfig(request.config()));
+  oci::Runtime* runtime = CRISP_TRY(env_->FindRuntime(request.runtime_handler()));
+  if (runtime->options().sandbox == oci::SandboxKind::kProcess) {
+    return Unimplemented("runtime handler '", runtime->options().handler,
+                         "': sandbox: process is not supported yet");
+  }
+  SandboxRow row;
+  row.id = SandboxId::MakeRandom();
+  row.config = std::move(*request.mutable_config());
+  row.requested_handler = request.runtime_handler();
+  row.handler = runtime->options().handler;
+  row.created_at_ns = NextCreatedAtNs();
+  return std::make_shared<Sandbox>(std::move(row), runtime, env_->roots, env_->options.work_lane);
+}
+
+void SandboxOperations::Run(v1::RunPodSandboxRequest request, const CancelToken& cancel,
+                            Done<v1::RunPodSandboxResponse> done) {
+  auto made = NewSandbox(std::move(request));
+  if (!made.ok()) return done(std::move(made).status().Wrap("run pod sandbox"));
+  const SandboxPtr sandbox = *made;
+  const std::string name = sandbox->config().metadata().name();
+  if (Status added = env_->registry.Add(sandbox); !added.ok()) return done(std::move(added));
+  // Shared: the job may be refused, and then the answer is still owed.
+  auto answer = std::make_shared<Done<v1::RunPodSandboxResponse>>(std::move(done));
+  Status posted = sandbox->strand().Post([this, sandbox, cancel, name, answer] {
+    Status status = cancel.Check();
+    if (status.ok()) {
+      status = RunSteps(sandbox);
+    } else {
+      env_->registry.Remove(sandbox);
+    }
+    if (!status.ok()) return (*answer)(std::move(status).Wrap("run pod sandbox ", name));
+    v1::RunPodSandboxResponse response;
+    response.set_pod_sandbox_id(sandbox->id().str());
+    (*answer)(std::move(response));
+  });
+  if (posted.ok()) return;
+  env_->registry.Remove(sandbox);
+  (*answer)(std::move(posted));
+}
+
+Status SandboxOperations::RunSteps(const SandboxPtr& sandbox) {
+  SandboxContext context{*env_, sandbox};
+  StepFailure failure{env_->db->Put(sandbox->row()), OkStatus()};
+  if (failure.cause.ok()) failure = crisp::RunSteps(RunSandboxTable(), context);
+  if (failure.cause.ok()) {
+    // READY is written before it is visible: what a client saw must survive. An init that died
+    // during the steps is noticed by the kubelet's next exec or start; its observer ran too early.
+    SandboxRow row = sandbox->row();
+    row.state = SandboxState::kReady;
+    failure.cause = env_->db->Put(row);
+    if (!failure.cause.ok()) failure.undo = DestroySandbox(context);
+  }
+  if (failure.cause.ok()) {
+    sandbox->set_state(SandboxState::kReady);
+    env_->events.Publish(EventType::kCreated, sandbox->id().str(), sandbox->id());
+    env_->events.Publish(EventType::kStarted, sandbox->id().str(), sandbox->id());
+    return OkStatus();
+  }
+  if (failure.undo.ok()) failure.undo = env_->db->Delete(sandbox->id());
+  if (failure.undo.ok()) {
+    env_->registry.Remove(sandbox);
+    return std::move(failure.cause);
+  }
+  // Stays listed, so that Stop and Remove can finish (cri-contract 5.1).
+  sandbox->set_state(SandboxState::kNotReady);
+  (void)env_->db->Put(sandbox->row());
+  log::Error("sandbox could not be undone", {{"sandbox", sandbox->id()}, {"error", failure.undo}});
+  return Status(failure.cause.code(),
+                Cat(failure.cause.message(), " (and not all could be undone: ",
+                    failure.undo.message(), "; the sandbox stays listed as NotReady)"),
+                failure.cause.sys_errno());
+}
+
+void SandboxOperations::KillContainers(const SandboxPtr& sandbox,
+                                       std::function<void(Status)> then) {
+  struct Pending {
+    std::atomic<size_t> left{1};
+    std::mutex mutex;
+    Status failed;
+    std::function<void(Status)> then;
+  };
+  auto pending = std::make_shared<Pending>();
+  pending->then = std::move(then);
+  auto one_done = [sandbox, pending](const Status& status) {
+    if (!status.ok()) {
+      std::lock_guard lock(pending->mutex);
+      pending->failed = status;
+    }
+    if (pending->left.fetch_sub(1) != 1) return;
+    Status posted = sandbox->strand().Post([pending] { pending->then(pending->failed); });
+    if (!posted.ok()) pending->then(std::move(posted));
+  };
+  for (const ContainerPtr& container : env_->registry.ContainersOf(sandbox->id())) {
+    pending->left.fetch_add(1);
+    stopper_->Stop(container, Duration::zero(), CancelToken(), one_done);
+  }
+  one_done(OkStatus());  // the 1 that `left` began with
+}
+
+Status SandboxOperations::Release(const SandboxPtr& sandbox) {
+  if (sandbox->state() == SandboxState::kStopped) return OkStatus();
+  SandboxContext context{*env_, sandbox};
+  CRISP_RETURN_IF_ERROR(ReleaseSandbox(context));
+  sandbox->set_state(SandboxState::kStopped);
+  return env_->db->Put(sandbox->row());
+}
+
+void SandboxOperations::Stop(const std::string& id, std::function<void(Status)> done) {
+  auto found = env_->registry.GetSandbox(id);
+  if (!found.ok()) {
+    const bool unknown = found.status().code() == Code::kNotFound;
+    return done(unknown ? OkStatus() : found.status());  // idempotent (cri-contract 5.2)
+  }
+  const SandboxPtr sandbox = *found;
+  auto answer = std::make_shared<std::function<void(Status)>>(std::move(done));
+  Status posted = sandbox->strand().Post([this, sandbox, answer] {
+    if (sandbox->state() == SandboxState::kStopped) return (*answer)(OkStatus());
+    if (sandbox->state() == SandboxState::kReady) {
+      // From here on nothing new is created or started in it.
+      sandbox->set_state(SandboxState::kNotReady);
+      if (Status s = env_->db->Put(sandbox->row()); !s.ok()) return (*answer)(std::move(s));
+      env_->events.Publish(EventType::kStopped, sandbox->id().str(), sandbox->id());
+    }
+    KillContainers(sandbox, [this, sandbox, answer](Status killed) {
+      if (killed.ok()) killed = Release(sandbox);
+      (*answer)(std::move(killed).Wrap("stop pod sandbox ", sandbox->id().short_str()));
+    });
+  });
+  if (!posted.ok()) (*answer)(std::move(posted));
+}
+
+Status SandboxOperations::Destroy(const SandboxPtr& sandbox) {
+  if (!env_->registry.GetSandbox(sandbox->id().str()).ok()) return OkStatus();  // twice at once
+  for (const ContainerPtr& container : env_->registry.ContainersOf(sandbox->id())) {
+    CRISP_RETURN_IF_ERROR(containers_->Destroy(container));
+  }
+  SandboxContext context{*env_, sandbox};
+  CRISP_RETURN_IF_ERROR(DestroySandbox(context));
+  CRISP_RETURN_IF_ERROR(env_->db->Delete(sandbox->id()));
+  env_->registry.Remove(sandbox);
+  env_->events.Publish(EventType::kDeleted, sandbox->id().str(), sandbox->id());
+  return OkStatus();
+}
+
+void SandboxOperations::Remove(const std::string& id, std::function<void(Status)> done) {
+  auto found = env_->registry.GetSandbox(id);
+  if (!found.ok()) {
+    const bool unknown = found.status().code() == Code::kNotFound;
+    return done(unknown ? OkStatus() : found.status());
+  }
+  const SandboxPtr sandbox = *found;
+  auto answer = std::make_shared<std::function<void(Status)>>(std::move(done));
+  Stop(sandbox->id().str(), [this, sandbox, answer](Status stopped) {
+    if (!stopped.ok()) return (*answer)(std::move(stopped));
+    Status posted = sandbox->strand().Post([this, sandbox, answer] {
+      (*answer)(Destroy(sandbox).Wrap("remove pod sandbox ", sandbox->id().short_str()));
+    });
+    if (!posted.ok()) (*answer)(std::move(posted));
+  });
+}
+
+}  // namespace crisp::pod
