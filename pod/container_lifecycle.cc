@@ -52,7 +52,7 @@ void ContainerLifecycle::OnExit(const ContainerPtr& container, const oci::ExitRe
                                  {"oom", record.oom_killed}});
   stopper_->OnExit(container);
   if (!was_visible) return;
-  env_->events.Publish(EventType::kStopped, container->id().str(), container->sandbox()->id());
+  env_->events.Publish(EventType::kStopped, container->id().str(), container->sandbox());
   Status posted = container->sandbox()->strand().Post([this, container] {
     // RemoveContainer may have been faster, and then there is no row to write.
     if (!env_->registry.GetContainer(container->id().str()).ok()) return;
@@ -79,7 +79,7 @@ Status ContainerLifecycle::MarkCreated(const ContainerPtr& container) {
   container->Update([](ContainerRow& r) {
     r.state = r.finished_at_ns != 0 ? ContainerState::kExited : ContainerState::kCreated;
   });
-  env_->events.Publish(EventType::kCreated, container->id().str(), container->sandbox()->id());
+  env_->events.Publish(EventType::kCreated, container->id().str(), container->sandbox());
   return OkStatus();
 }
 
@@ -122,7 +122,7 @@ Status ContainerLifecycle::Start(const ContainerPtr& container) {
   }
   Status written = Persist(container);
   if (!started.ok()) return std::move(started).Wrap("start container");
-  env_->events.Publish(EventType::kStarted, container->id().str(), container->sandbox()->id());
+  env_->events.Publish(EventType::kStarted, container->id().str(), container->sandbox());
   if (!written.ok()) {
     // It runs; recovery finds it by its monitor. Failing now would make the client start another.
     log::Error("state not written", {{"container", container->id()}, {"error", written}});

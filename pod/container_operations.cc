@@ -154,7 +154,7 @@ Status ContainerOperations::Destroy(const ContainerPtr& container) {
   CRISP_RETURN_IF_ERROR(env_->db->Delete(container->id()));
   env_->registry.Remove(container);
   stats_->Forget(container->id());
-  env_->events.Publish(EventType::kDeleted, container->id().str(), container->sandbox()->id());
+  env_->events.Publish(EventType::kDeleted, container->id().str(), container->sandbox());
   return OkStatus();
 }
 

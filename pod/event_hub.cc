@@ -25,7 +25,7 @@ std::shared_ptr<EventHub::Subscription> EventHub::Subscribe(std::function<void()
   return subscription;
 }
 
-void EventHub::Publish(EventType type, std::string id, const SandboxId& sandbox) {
+void EventHub::Publish(EventType type, std::string id, const SandboxPtr& sandbox) {
   std::lock_guard lock(mutex_);
   if (subscribers_.empty()) return;
   // Strictly increasing, also when the wall clock steps back.

@@ -16,7 +16,7 @@
 #include <string>
 
 #include "base/core/result.h"
-#include "base/ids.h"
+#include "pod/sandbox.h"
 
 namespace crisp::pod {
 
@@ -24,8 +24,8 @@ enum class EventType { kCreated = 0, kStarted = 1, kStopped = 2, kDeleted = 3 };
 
 struct Event {
   EventType type;
-  std::string id;     // container id, or the sandbox's own
-  SandboxId sandbox;
+  std::string id;      // container id, or the sandbox's own
+  SandboxPtr sandbox;  // also when it is gone from the registry: DELETED says what it was
   int64_t at_ns = 0;
 };
 
@@ -49,7 +49,7 @@ class EventHub {
   explicit EventHub(size_t max_queued = 1024) : max_queued_(max_queued) {}
 
   std::shared_ptr<Subscription> Subscribe(std::function<void()> notify);
-  void Publish(EventType type, std::string id, const SandboxId& sandbox);
+  void Publish(EventType type, std::string id, const SandboxPtr& sandbox);
 
  private:
   const size_t max_queued_;

@@ -22,6 +22,29 @@ std::function<void(Status)> Empty(Done<Response> done) {
   };
 }
 
+class HubReader final : public EventReader {
+ public:
+  HubReader(const Registry* registry, std::shared_ptr<EventHub::Subscription> subscription)
+      : registry_(registry), subscription_(std::move(subscription)) {}
+
+  Result<v1::ContainerEventResponse> Next() override {
+    const Event event = CRISP_TRY(subscription_->Next());
+    v1::ContainerEventResponse out;
+    out.set_container_id(event.id);
+    out.set_container_event_type(static_cast<v1::ContainerEventType>(event.type));
+    out.set_created_at(event.at_ns);
+    FillPodSandboxStatus(*event.sandbox, out.mutable_pod_sandbox_status());
+    for (const ContainerPtr& container : registry_->ContainersOf(event.sandbox->id())) {
+      FillContainerStatus(*container, out.add_containers_statuses());
+    }
+    return out;
+  }
+
+ private:
+  const Registry* const registry_;
+  const std::shared_ptr<EventHub::Subscription> subscription_;
+};
+
 class Service final : public PodService {
  public:
   explicit Service(Options options)
@@ -81,6 +104,9 @@ class Service final : public PodService {
                                    v1::UpdatePodSandboxResourcesResponse*) override {
     // The kubelet has written the pod's cgroup already (cri-contract 5.6).
     return env_.registry.GetSandbox(request.pod_sandbox_id()).status();
+  }
+  std::unique_ptr<EventReader> SubscribeEvents(std::function<void()> notify) override {
+    return std::make_unique<HubReader>(&env_.registry, env_.events.Subscribe(std::move(notify)));
   }
   std::vector<oci::Runtime*> Runtimes() const override {
     std::vector<oci::Runtime*> out;

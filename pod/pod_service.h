@@ -65,6 +65,15 @@ struct Options {
   std::map<std::string, oci::Runtime*> runtimes;
 };
 
+// One reader of lifecycle events (cri-contract section 15), from its making on; no history.
+class EventReader {
+ public:
+  virtual ~EventReader() = default;
+  // The oldest event that was not read, with the pod's status and its containers as they are now.
+  // kNotFound: none at present; kResourceExhausted: the reader was too slow and gets no more.
+  virtual Result<v1::ContainerEventResponse> Next() = 0;
+};
+
 class PodService {
  public:
   // Opens the state database and recovers: re-adopts running containers, undoes or lists what was
@@ -81,6 +90,9 @@ class PodService {
                                  v1::ContainerStatusResponse*) = 0;
   virtual Status UpdatePodSandboxResources(const v1::UpdatePodSandboxResourcesRequest&,
                                            v1::UpdatePodSandboxResourcesResponse*) = 0;
+  // `notify` is called when there is something to read, on the publisher's thread: it must not
+  // block, and must not destroy the reader. It may be called until the reader is destroyed.
+  virtual std::unique_ptr<EventReader> SubscribeEvents(std::function<void()> notify) = 0;
   // Handlers in configuration order of Options::runtimes.
   virtual std::vector<oci::Runtime*> Runtimes() const = 0;
 

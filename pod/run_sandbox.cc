@@ -203,7 +203,7 @@ oci::MonitorObserver ObserveInit(Environment& env, const SandboxPtr& sandbox) {
       if (Status s = env.db->Put(alive->row()); !s.ok()) {
         log::Error("state not written", {{"sandbox", alive->id()}, {"error", s}});
       }
-      env.events.Publish(EventType::kStopped, alive->id().str(), alive->id());
+      env.events.Publish(EventType::kStopped, alive->id().str(), alive);
     });
   };
   return observer;

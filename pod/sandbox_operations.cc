@@ -64,8 +64,8 @@ Status SandboxOperations::RunSteps(const SandboxPtr& sandbox) {
   }
   if (failure.cause.ok()) {
     sandbox->set_state(SandboxState::kReady);
-    env_->events.Publish(EventType::kCreated, sandbox->id().str(), sandbox->id());
-    env_->events.Publish(EventType::kStarted, sandbox->id().str(), sandbox->id());
+    env_->events.Publish(EventType::kCreated, sandbox->id().str(), sandbox);
+    env_->events.Publish(EventType::kStarted, sandbox->id().str(), sandbox);
     return OkStatus();
   }
   if (failure.undo.ok()) failure.undo = env_->db->Delete(sandbox->id());
@@ -131,7 +131,7 @@ void SandboxOperations::Stop(const std::string& id, std::function<void(Status)> 
       // From here on nothing new is created or started in it.
       sandbox->set_state(SandboxState::kNotReady);
       if (Status s = env_->db->Put(sandbox->row()); !s.ok()) return (*answer)(std::move(s));
-      env_->events.Publish(EventType::kStopped, sandbox->id().str(), sandbox->id());
+      env_->events.Publish(EventType::kStopped, sandbox->id().str(), sandbox);
     }
     KillContainers(sandbox, [this, sandbox, answer](Status killed) {
       if (killed.ok()) killed = Release(sandbox);
@@ -150,7 +150,7 @@ Status SandboxOperations::Destroy(const SandboxPtr& sandbox) {
   CRISP_RETURN_IF_ERROR(DestroySandbox(context));
   CRISP_RETURN_IF_ERROR(env_->db->Delete(sandbox->id()));
   env_->registry.Remove(sandbox);
-  env_->events.Publish(EventType::kDeleted, sandbox->id().str(), sandbox->id());
+  env_->events.Publish(EventType::kDeleted, sandbox->id().str(), sandbox);
   return OkStatus();
 }
 

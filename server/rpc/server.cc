@@ -11,6 +11,7 @@
 #include "server/cli/admin.grpc.pb.h"
 #include "server/instance_lock.h"
 #include "server/rpc/call_log.h"
+#include "server/rpc/event_call.h"
 #include "server/rpc/wire_status.h"
 
 namespace crisp::rpc {
@@ -73,6 +74,7 @@ class RefusedStream final : public grpc::ServerWriteReactor<Response> {
 struct Context {
   Backend backend;
   CallLog calls;
+  EventCalls events;
 
   template <typename Request, typename Answer>
   grpc::ServerUnaryReactor* Quick(std::string_view name, grpc::CallbackServerContext* context,
@@ -163,6 +165,11 @@ class RuntimeCalls final : public v1::RuntimeService::CallbackService {
   CRISP_POD_SLOW(ContainerStats)
   CRISP_POD_SLOW(ListContainerStats)
 
+  grpc::ServerWriteReactor<v1::ContainerEventResponse>* GetContainerEvents(
+      grpc::CallbackServerContext*, const v1::GetEventsRequest*) override {
+    return context_->events.Open(context_->backend.pods);
+  }
+
   CRISP_NOT_SERVED(Exec)
   CRISP_NOT_SERVED(Attach)
   CRISP_NOT_SERVED(PortForward)
@@ -173,7 +180,6 @@ class RuntimeCalls final : public v1::RuntimeService::CallbackService {
   CRISP_NOT_SERVED(RestorePod)
   CRISP_NOT_SERVED(ListMetricDescriptors)
   CRISP_NOT_SERVED(ListPodSandboxMetrics)
-  CRISP_STREAM_NOT_SERVED(GetContainerEvents, GetEventsRequest, ContainerEventResponse)
   CRISP_STREAM_NOT_SERVED(StreamPodSandboxes, StreamPodSandboxesRequest, StreamPodSandboxesResponse)
   CRISP_STREAM_NOT_SERVED(StreamContainers, StreamContainersRequest, StreamContainersResponse)
   CRISP_STREAM_NOT_SERVED(StreamContainerStats, StreamContainerStatsRequest,
@@ -252,7 +258,7 @@ Status SetOwnership(const config::Socket& socket) {
 
 struct Server::Impl {
   Impl(Backend backend, Telemetry* telemetry)
-      : context{std::move(backend), CallLog(telemetry)},
+      : context{std::move(backend), CallLog(telemetry), {}},
         runtime(&context),
         image(&context),
         admin(&context) {
@@ -300,6 +306,7 @@ Result<std::unique_ptr<Server>> Server::Open(const config::Socket& socket, Backe
 
 void Server::Shutdown(MonoTime grace) {
   if (impl_->server == nullptr) return;
+  impl_->context.events.EndAll();
   const auto left = std::max(grace - MonoNow(), MonoTime::duration::zero());
   impl_->server->Shutdown(std::chrono::system_clock::now() +
                           std::chrono::duration_cast<std::chrono::microseconds>(left));

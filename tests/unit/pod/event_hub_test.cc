@@ -2,16 +2,20 @@
 
 #include <gtest/gtest.h>
 
+#include "pod_fixtures.h"
+
 namespace crisp::pod {
 namespace {
+
+SandboxPtr TheSandbox() { return MakeSandbox(MakeSandboxRow("p", "11")); }
 
 TEST(EventHub, EverySubscriberSeesEventsInOrderWithGrowingTimes) {
   EventHub hub;
   int woken = 0;
   auto a = hub.Subscribe([&] { ++woken; });
   auto b = hub.Subscribe({});
-  hub.Publish(EventType::kCreated, "c1", SandboxId("s1"));
-  hub.Publish(EventType::kStarted, "c1", SandboxId("s1"));
+  hub.Publish(EventType::kCreated, "c1", TheSandbox());
+  hub.Publish(EventType::kStarted, "c1", TheSandbox());
   EXPECT_EQ(woken, 1) << "only when the queue was empty";
   for (auto& subscription : {a, b}) {
     const auto first = subscription->Next();
@@ -27,7 +31,7 @@ TEST(EventHub, EverySubscriberSeesEventsInOrderWithGrowingTimes) {
 TEST(EventHub, ASlowReaderIsDroppedAndToldAfterWhatItHad) {
   EventHub hub(/*max_queued=*/2);
   auto slow = hub.Subscribe({});
-  for (int i = 0; i < 4; ++i) hub.Publish(EventType::kCreated, "c", SandboxId("s"));
+  for (int i = 0; i < 4; ++i) hub.Publish(EventType::kCreated, "c", TheSandbox());
   EXPECT_TRUE(slow->Next().ok());
   EXPECT_TRUE(slow->Next().ok());
   EXPECT_EQ(slow->Next().status().code(), Code::kResourceExhausted);
@@ -36,7 +40,7 @@ TEST(EventHub, ASlowReaderIsDroppedAndToldAfterWhatItHad) {
 TEST(EventHub, ASubscriptionThatIsGoneIsForgotten) {
   EventHub hub;
   hub.Subscribe({}).reset();
-  hub.Publish(EventType::kDeleted, "c", SandboxId("s"));
+  hub.Publish(EventType::kDeleted, "c", TheSandbox());
   auto later = hub.Subscribe({});
   EXPECT_EQ(later->Next().status().code(), Code::kNotFound) << "no history";
 }

@@ -2,10 +2,12 @@
 #ifndef CRISP_TESTS_UNIT_SERVER_FAKES_H_
 #define CRISP_TESTS_UNIT_SERVER_FAKES_H_
 
+#include <deque>
 #include <functional>
 #include <future>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -103,8 +105,52 @@ class FakeRuntime final : public oci::Runtime {
   CgroupLayout layout_;
 };
 
+// Gives what a test pushes.
+class FakeEvents {
+ public:
+  void Push(const std::string& id) {
+    std::function<void()> notify;
+    {
+      std::lock_guard lock(mutex_);
+      ids_.push_back(id);
+      notify = notify_;
+    }
+    if (notify) notify();
+  }
+  std::unique_ptr<pod::EventReader> Subscribe(std::function<void()> notify) {
+    std::lock_guard lock(mutex_);
+    notify_ = std::move(notify);
+    return std::make_unique<Reader>(this);
+  }
+
+ private:
+  class Reader final : public pod::EventReader {
+   public:
+    explicit Reader(FakeEvents* events) : events_(events) {}
+    Result<v1::ContainerEventResponse> Next() override {
+      std::lock_guard lock(events_->mutex_);
+      if (events_->ids_.empty()) return NotFound("none");
+      v1::ContainerEventResponse out;
+      out.set_container_id(events_->ids_.front());
+      events_->ids_.pop_front();
+      return out;
+    }
+
+   private:
+    FakeEvents* events_;
+  };
+  std::mutex mutex_;
+  std::deque<std::string> ids_;
+  std::function<void()> notify_;
+};
+
 class FakePods final : public pod::PodService {
  public:
+  std::unique_ptr<pod::EventReader> SubscribeEvents(std::function<void()> notify) override {
+    return events.Subscribe(std::move(notify));
+  }
+  FakeEvents events;
+
   Status PodSandboxStatus(const v1::PodSandboxStatusRequest& request,
                           v1::PodSandboxStatusResponse*) override {
     return NotFound("sandbox ", request.pod_sandbox_id(), "\xFF");

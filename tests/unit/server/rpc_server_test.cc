@@ -84,10 +84,34 @@ TEST_F(RpcServerTest, LaterRpcsSayThatTheyAreNotServed) {
   EXPECT_EQ(unary.error_code(), grpc::StatusCode::UNIMPLEMENTED);
   EXPECT_THAT(unary.error_message(), HasSubstr("Exec: crisp"));
   grpc::ClientContext context;
+  auto reader = runtime_->StreamContainers(&context, {});
+  v1::StreamContainersResponse part;
+  EXPECT_FALSE(reader->Read(&part));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNIMPLEMENTED);
+}
+
+TEST_F(RpcServerTest, EventsArriveInOrderUntilTheClientLeavesOrTheServerStops) {
+  rooms_.pods.events.Push("1");
+  grpc::ClientContext context;
   auto reader = runtime_->GetContainerEvents(&context, {});
   v1::ContainerEventResponse event;
-  EXPECT_FALSE(reader->Read(&event));
-  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  ASSERT_TRUE(reader->Read(&event));
+  EXPECT_EQ(event.container_id(), "1");
+  for (int i = 2; i < 50; ++i) rooms_.pods.events.Push(std::to_string(i));
+  for (int i = 2; i < 50; ++i) {
+    ASSERT_TRUE(reader->Read(&event));
+    EXPECT_EQ(event.container_id(), std::to_string(i));
+  }
+  context.TryCancel();
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+
+  grpc::ClientContext second;
+  auto waiting = runtime_->GetContainerEvents(&second, {});
+  rooms_.pods.events.Push("last");
+  ASSERT_TRUE(waiting->Read(&event));
+  server_->Shutdown(MonoNow() + std::chrono::seconds(30));
+  EXPECT_FALSE(waiting->Read(&event));
+  EXPECT_EQ(waiting->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
 TEST_F(RpcServerTest, DeadlineAndCancelReachTheRoom) {
