@@ -1,6 +1,6 @@
 // Container: one container in memory.
 //
-//   kCreating ──create_container ok──> kCreated ──Start ok──> kRunning ──exit──> kExited ──Remove──> gone
+//   kCreating ──steps ok──> kCreated ──Start ok──> kRunning ──exit──> kExited ──Remove──> gone
 //       │                                 └──── Start failed, or killed ─────────────^
 //       └─ a step failed, undo ok ──> gone     (undo failed ──> kExited, listed)
 //
@@ -43,8 +43,8 @@ struct ContainerRow {
   std::string reason;
   std::string message;
   int stop_signal = 0;
-  oci::ProcessUser user;                   // effective
-  v1::LinuxContainerResources resources;   // current limits
+  oci::ProcessUser user;                  // effective
+  v1::LinuxContainerResources resources;  // current limits
   oci::MonitorProcess process;
 };
 

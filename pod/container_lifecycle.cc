@@ -47,9 +47,9 @@ void ContainerLifecycle::OnExit(const ContainerPtr& container, const oci::ExitRe
     row.state = ContainerState::kExited;
     return true;
   });
-  log::Info("container exited", {{"container", container->id()},
-                                 {"code", record.exit_code},
-                                 {"oom", record.oom_killed}});
+  log::Info(
+      "container exited",
+      {{"container", container->id()}, {"code", record.exit_code}, {"oom", record.oom_killed}});
   stopper_->OnExit(container);
   if (!was_visible) return;
   env_->events.Publish(EventType::kStopped, container->id().str(), container->sandbox());
@@ -70,8 +70,7 @@ Status ContainerLifecycle::Persist(const ContainerPtr& container) {
 Status ContainerLifecycle::MarkCreated(const ContainerPtr& container) {
   ContainerRow row = container->Update([](ContainerRow& r) {
     ContainerRow next = r;
-    next.state =
-        r.finished_at_ns != 0 ? ContainerState::kExited : ContainerState::kCreated;
+    next.state = r.finished_at_ns != 0 ? ContainerState::kExited : ContainerState::kCreated;
     return next;
   });
   // Written first, visible second: what a client saw must survive.
@@ -86,22 +85,21 @@ Status ContainerLifecycle::MarkCreated(const ContainerPtr& container) {
 Status ContainerLifecycle::Start(const ContainerPtr& container) {
   const ContainerState state = container->state();
   if (state != ContainerState::kCreated) {
-    return FailedPrecondition("start container ", container->id().short_str(), ": it ",
-                              state == ContainerState::kRunning ? "is running already"
-                                                                : "has exited");
+    return FailedPrecondition(
+        "start container ", container->id().short_str(), ": it ",
+        state == ContainerState::kRunning ? "is running already" : "has exited");
   }
   if (container->sandbox()->state() != SandboxState::kReady) {
     return FailedPrecondition("start container ", container->id().short_str(), ": its sandbox ",
                               container->sandbox()->id().short_str(), " is not ready");
   }
   // A TARGET that died meanwhile is an error now, not a surprise (cri-contract 6.1).
-  CRISP_RETURN_IF_ERROR(PidNamespace(*env_, *container).ok()
-                            ? OkStatus()
-                            : PidNamespace(*env_, *container).status());
+  CRISP_RETURN_IF_ERROR(
+      PidNamespace(*env_, *container).ok() ? OkStatus() : PidNamespace(*env_, *container).status());
   CRISP_FAILPOINT("pod.start_container.before");
   const int64_t started_at = WallNowNs();
-  Status started = container->runtime()->Start(container->id(),
-                                               MonoNow() + env_->options.runtime_deadline);
+  Status started =
+      container->runtime()->Start(container->id(), MonoNow() + env_->options.runtime_deadline);
   container->Update([&](ContainerRow& row) {
     if (started.ok()) {
       row.started_at_ns = started_at;

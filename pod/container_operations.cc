@@ -24,12 +24,36 @@ Result<int> StopSignal(const v1::ContainerConfig& config, const image::ImageConf
   return oci::ParseSignal(image.stop_signal).Wrap("the image's StopSignal");
 }
 
-// What ContainerStatus.image shows: a tag, what the user wrote, a digest, the id (cri-contract 7.6).
+// What ContainerStatus.image shows: a tag, what the user wrote, a digest, the id
+// (cri-contract 7.6).
 std::string ShownImageName(const image::Image& image, const v1::ContainerConfig& config) {
   if (!image.repo_tags.empty()) return image.repo_tags.front();
   const std::string& specified = config.image().user_specified_image();
   if (!specified.empty()) return specified;
   return image.repo_digests.empty() ? image.id : image.repo_digests.front();
+}
+
+// To an update "absent" means "leave": what had no limit before must be told so.
+void LiftAbsentLimits(oci::LinuxResources* limits) {
+  if (!limits->cpu_quota_us) limits->cpu_quota_us = -1;
+  if (!limits->memory_limit_bytes) {
+    limits->memory_limit_bytes = -1;
+    limits->memory_swap_bytes = -1;
+  }
+}
+
+// The kubelet looks for this word at the start of the message (cri-contract section 1), so nothing
+// may stand before it.
+Status CheckRecursiveReadOnly(const v1::ContainerConfig& config, const oci::Runtime* runtime) {
+  if (runtime == nullptr || runtime->features().recursive_read_only) return OkStatus();
+  for (const v1::Mount& mount : config.mounts()) {
+    if (mount.recursive_read_only()) {
+      return InvalidArgument("RROUnsupported: mount ", mount.container_path(),
+                             ": runtime handler '", runtime->options().handler,
+                             "' cannot make mounts recursively read-only");
+    }
+  }
+  return OkStatus();
 }
 
 // Unknown objects are done already for Stop and Remove.
@@ -77,6 +101,10 @@ void ContainerOperations::Create(v1::CreateContainerRequest request, const Cance
                                  Done<v1::CreateContainerResponse> done) {
   auto sandbox = env_->registry.GetSandbox(request.pod_sandbox_id());
   if (!sandbox.ok()) return done(std::move(sandbox).status().Wrap("create container"));
+  if (Status status = CheckRecursiveReadOnly(request.config(), (*sandbox)->runtime());
+      !status.ok()) {
+    return done(std::move(status));
+  }
   auto answer = std::make_shared<Done<v1::CreateContainerResponse>>(std::move(done));
   auto shared = std::make_shared<v1::CreateContainerRequest>(std::move(request));
   Status posted = (*sandbox)->strand().Post([this, sandbox = *sandbox, shared, cancel, answer] {
@@ -163,14 +191,14 @@ void ContainerOperations::Remove(const std::string& id, std::function<void(Statu
   if (!found.ok()) return done(OkIfUnknown(found.status()));
   const ContainerPtr container = *found;
   const Answer answer = Share(std::move(done));
-  stopper_->Stop(container, Duration::zero(), CancelToken(), [this, container,
-                                                              answer](Status stopped) {
-    if (!stopped.ok()) return (*answer)(std::move(stopped));
-    Status posted = container->sandbox()->strand().Post([this, container, answer] {
-      (*answer)(Destroy(container).Wrap("remove container ", container->id().short_str()));
-    });
-    if (!posted.ok()) (*answer)(std::move(posted));
-  });
+  stopper_->Stop(
+      container, Duration::zero(), CancelToken(), [this, container, answer](Status stopped) {
+        if (!stopped.ok()) return (*answer)(std::move(stopped));
+        Status posted = container->sandbox()->strand().Post([this, container, answer] {
+          (*answer)(Destroy(container).Wrap("remove container ", container->id().short_str()));
+        });
+        if (!posted.ok()) (*answer)(std::move(posted));
+      });
 }
 
 Status ContainerOperations::ApplyResources(const ContainerPtr& container,
@@ -181,12 +209,13 @@ Status ContainerOperations::ApplyResources(const ContainerPtr& container,
   if (container->state() != ContainerState::kExited) {
     const CgroupLayout* layout = env_->options.cgroup_layout;
     const auto new_limits = CRISP_TRY(oci::CompleteResources(ToOciResources(after), layout));
-    const auto old_limits = CRISP_TRY(oci::CompleteResources(ToOciResources(before), layout));
+    auto old_limits = CRISP_TRY(oci::CompleteResources(ToOciResources(before), layout));
     oci::Runtime& runtime = *container->runtime();
     const auto deadline = MonoNow() + env_->options.runtime_deadline;
     Status applied = runtime.Update(container->id(), new_limits, deadline);
     if (!applied.ok()) {
       // All or nothing: some files may have been written before the one that failed.
+      LiftAbsentLimits(&old_limits);
       if (Status back = runtime.Update(container->id(), old_limits, deadline); !back.ok()) {
         log::Warning("limits not restored", {{"container", container->id()}, {"error", back}});
       }
@@ -205,11 +234,11 @@ void ContainerOperations::UpdateResources(const v1::UpdateContainerResourcesRequ
     return done(FailedPrecondition("the container's runtime handler is not configured any more"));
   }
   const Answer answer = Share(std::move(done));
-  Status posted = (*found)->sandbox()->strand().Post(
-      [this, container = *found, update = request.linux(), answer] {
-        (*answer)(ApplyResources(container, update)
-                      .Wrap("update container ", container->id().short_str()));
-      });
+  Status posted = (*found)->sandbox()->strand().Post([this, container = *found,
+                                                      update = request.linux(), answer] {
+    (*answer)(
+        ApplyResources(container, update).Wrap("update container ", container->id().short_str()));
+  });
   if (!posted.ok()) (*answer)(std::move(posted));
 }
 

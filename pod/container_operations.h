@@ -1,7 +1,7 @@
 // ContainerOperations: the container RPCs that change something (cri-contract 7.1 to 7.4, 7.7, 10).
 //
-// Threads: each method returns at once; the work is done by jobs of the sandbox's strand, and waiting
-//          for the exit by the Stopper. `done` is called once, from any thread.
+// Threads: each method returns at once; the work is done by jobs of the sandbox's strand, and
+//          waiting for the exit by the Stopper. `done` is called once, from any thread.
 #ifndef CRISP_POD_CONTAINER_OPERATIONS_H_
 #define CRISP_POD_CONTAINER_OPERATIONS_H_
 
@@ -34,11 +34,9 @@ class ContainerOperations {
   Status Destroy(const ContainerPtr& container);
 
  private:
-  Result<ContainerPtr> NewContainer(const SandboxPtr& sandbox,
-                                    v1::CreateContainerRequest request);
+  Result<ContainerPtr> NewContainer(const SandboxPtr& sandbox, v1::CreateContainerRequest request);
   Status RunSteps(const ContainerPtr& container);
-  Status ApplyResources(const ContainerPtr& container,
-                        const v1::LinuxContainerResources& update);
+  Status ApplyResources(const ContainerPtr& container, const v1::LinuxContainerResources& update);
 
   Environment* const env_;
   Stopper* const stopper_;

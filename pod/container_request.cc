@@ -29,8 +29,7 @@ oci::RequestedProfile ToProfile(const v1::SecurityProfile& profile) {
 
 Result<oci::RequestedMount> ToMount(const v1::Mount& mount) {
   if (!mount.image().image().empty()) {
-    return Unimplemented("mount ", mount.container_path(),
-                         ": image volumes are not supported yet");
+    return Unimplemented("mount ", mount.container_path(), ": image volumes are not supported yet");
   }
   if (mount.uidmappings_size() != 0 || mount.gidmappings_size() != 0) {
     return InvalidArgument("mount ", mount.container_path(),
@@ -235,10 +234,10 @@ Result<oci::ContainerRequest> MakeContainerRequest(const Environment& env,
   const v1::LinuxContainerResources& resources = config.linux().resources();
   out.resources = ToOciResources(resources);
   out.oom_score_adj = resources.oom_score_adj();  // never the daemon's own
-  out.cgroups_path = CRISP_TRY(MakeCgroupPaths(env.CgroupParent(sandbox.config()),
-                                               container.id().str(),
-                                               runtime.options().cgroup_driver))
-                         .oci;
+  out.cgroups_path =
+      CRISP_TRY(MakeCgroupPaths(env.CgroupParent(sandbox.config()), container.id().str(),
+                                runtime.options().cgroup_driver))
+          .oci;
   out.cgroup_layout = env.options.cgroup_layout;
   out.features = &runtime.features();
   return out;

@@ -20,8 +20,7 @@ Result<oci::ContainerRequest> MakeContainerRequest(const Environment& env,
 oci::LinuxResources ToOciResources(const v1::LinuxContainerResources& resources);
 
 // The PID namespace that the container joins: a path, "" for a new one, empty for the host's.
-Result<std::optional<std::string>> PidNamespace(const Environment& env,
-                                                const Container& container);
+Result<std::optional<std::string>> PidNamespace(const Environment& env, const Container& container);
 
 }  // namespace crisp::pod
 

@@ -121,8 +121,7 @@ Status MeasureTree(const DirFd& dir, DiskUsage* usage, std::set<std::pair<dev_t,
       if (errno == ENOENT) continue;  // the container goes on writing
       return Errno("stat ", name);
     }
-    if (st.st_nlink > 1 && !S_ISDIR(st.st_mode) &&
-        !linked->emplace(st.st_dev, st.st_ino).second) {
+    if (st.st_nlink > 1 && !S_ISDIR(st.st_mode) && !linked->emplace(st.st_dev, st.st_ino).second) {
       continue;
     }
     usage->used_bytes += static_cast<uint64_t>(st.st_blocks) * 512;

@@ -1,7 +1,8 @@
 // ContainerStats: one container's usage, read from its cgroup and its writable layer on demand
 // (cri-contract section 13).
 //
-// Threads: any; blocks for file reads. The walk over the writable layer is remembered for ten seconds.
+// Threads: any; blocks for file reads. The walk over the writable layer is remembered for ten
+// seconds.
 #ifndef CRISP_POD_CONTAINER_STATS_H_
 #define CRISP_POD_CONTAINER_STATS_H_
 

@@ -58,8 +58,7 @@ bool IsMounted(const v1::ContainerConfig& config, const std::string& path) {
 std::map<std::string, std::string> VolumeDirectories(const ContainerContext& c) {
   std::map<std::string, std::string> out;
   size_t index = 0;
-  for (const std::string& path :
-       c.leases.Find(c.container->id())->image()->config.volumes) {
+  for (const std::string& path : c.leases.Find(c.container->id())->image()->config.volumes) {
     const std::string host = Cat(c.container->paths().volumes(), '/', index++);
     if (!IsMounted(c.container->config(), path)) out[path] = host;
   }
@@ -80,14 +79,12 @@ Status MakeVolumes(ContainerContext& c) {
 Status WriteSpec(ContainerContext& c) {
   Container& container = *c.container;
   const auto image = c.leases.Find(container.id())->image();
-  oci::ContainerRequest request =
-      CRISP_TRY(MakeContainerRequest(c.env, container, image->config));
+  oci::ContainerRequest request = CRISP_TRY(MakeContainerRequest(c.env, container, image->config));
   request.rootfs = container.paths().rootfs();
   request.image_volumes = VolumeDirectories(c);
   oci::BuiltSpec built = CRISP_TRY(oci::BuildSpec(request, container.paths().state()));
   if (!built.passwd_content.empty()) {
-    CRISP_RETURN_IF_ERROR(
-        WriteFile(container.paths().state() + "/passwd", built.passwd_content));
+    CRISP_RETURN_IF_ERROR(WriteFile(container.paths().state() + "/passwd", built.passwd_content));
   }
   container.Update([&](ContainerRow& row) { row.user = built.effective_user; });
   return WriteFile(container.paths().config_json(), CRISP_TRY(oci::ToJson(built.spec)), 0600);
@@ -164,8 +161,7 @@ Status ValidateContainerConfig(const v1::ContainerConfig& config, const Sandbox&
   const v1::NamespaceOption& options = security.namespace_options();
   if (!security.has_namespace_options()) return OkStatus();
   if ((options.network() == v1::NODE) != sandbox.host_network()) {
-    return InvalidArgument("namespace_options.network ",
-                           v1::NamespaceMode_Name(options.network()),
+    return InvalidArgument("namespace_options.network ", v1::NamespaceMode_Name(options.network()),
                            " differs from the sandbox's, and all containers of a pod share it");
   }
   if ((options.ipc() == v1::NODE) != (sandbox.ipc_mode() == v1::NODE)) {

@@ -7,8 +7,8 @@
 //   spec         config.json (and passwd) in the bundle
 //   monitor      crisp-monitor runs the OCI runtime's create
 //
-// Contract: cri-contract 7.1, 7.4, 8. The row is written before the first step and deleted after the
-//           last undo by the caller; each undo needs nothing but the row.
+// Contract: cri-contract 7.1, 7.4, 8. The row is written before the first step and deleted after
+//           the last undo by the caller; each undo needs nothing but the row.
 // Threads:  jobs of the sandbox's strand (or recovery, before there are others).
 #ifndef CRISP_POD_CREATE_CONTAINER_H_
 #define CRISP_POD_CREATE_CONTAINER_H_

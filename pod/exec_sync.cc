@@ -22,8 +22,7 @@ constexpr auto kDrainLimit = std::chrono::milliseconds(300);
 
 CgroupDir ExecCgroup(const oci::Runtime& runtime, const CgroupDir& container,
                      const std::string& name) {
-  return CgroupDir(&runtime.exec_cgroup_layout(),
-                   JoinPath(container.path(), Cat("exec-", name)));
+  return CgroupDir(&runtime.exec_cgroup_layout(), JoinPath(container.path(), Cat("exec-", name)));
 }
 
 class ExecSession : public std::enable_shared_from_this<ExecSession> {
@@ -99,8 +98,8 @@ class ExecSession : public std::enable_shared_from_this<ExecSession> {
     const auto self = shared_from_this();
     for (Pipe& pipe : pipes_) {
       (void)SetNonBlocking(pipe.fd.get());
-      auto watch = loop.Watch(pipe.fd.get(), EPOLLIN,
-                              [self, &pipe](uint32_t) { self->OnReadable(&pipe); });
+      auto watch =
+          loop.Watch(pipe.fd.get(), EPOLLIN, [self, &pipe](uint32_t) { self->OnReadable(&pipe); });
       if (watch.ok()) pipe.watch = *watch;
     }
     if (cancel_.fd() >= 0) {
@@ -263,8 +262,7 @@ void KillLeftExecs(const Environment& env, const Container& container) {
   if (!names.ok()) return;
   for (const std::string& name : *names) {
     ExecTree tree;
-    tree.container =
-        container.Cgroup(env.options.cgroup_layout, env.options.default_cgroup_parent);
+    tree.container = container.Cgroup(env.options.cgroup_layout, env.options.default_cgroup_parent);
     if (oci::Runtime* runtime = container.runtime(); runtime && runtime->features().exec_cgroup) {
       tree.sub_cgroup = ExecCgroup(*runtime, tree.container, name);
     }

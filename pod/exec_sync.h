@@ -1,11 +1,11 @@
 // ExecSync: one command in a running container, its output collected (cri-contract section 11).
 //
-//   exec lane: runtime exec --detach ──> loop: pipes, pidfd, timer ──> exit seen ── pipes closed, or
-//   (one runtime process)                 │                             drain limit ──> done: result
+//   exec lane: runtime exec --detach ──> loop: pipes, pidfd, timer ──> exit seen
+//   (one runtime process)                 │        pipes closed, or drain limit ──> done: result
 //                                         └─ timeout or client gone ──> exec's tree killed ──> done
 //
-// What:     no monitor, no waiting thread: the process is this subreaper's child, its pipes are read
-//           on the loop.
+// What:     no monitor, no waiting thread: the process is this subreaper's child, its pipes are
+//           read on the loop.
 // Record:   <container state>/execs/<n>/ holds process.json and pid while it runs, so that a new
 //           daemon ends what its predecessor left (KillLeftExecs).
 // Limits:   stdout and stderr together stay below the client's 16 MiB message; the rest is dropped.

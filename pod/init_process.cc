@@ -56,9 +56,8 @@ Status EnsureInitRoot(const Environment& env) {
 Status StartInitProcess(Environment& env, const SandboxPtr& sandbox) {
   const SandboxPaths& paths = sandbox->paths();
   oci::Runtime& runtime = *sandbox->runtime();
-  const CgroupPaths cgroup = CRISP_TRY(MakeCgroupPaths(env.CgroupParent(sandbox->config()),
-                                                       sandbox->id().str(),
-                                                       runtime.options().cgroup_driver));
+  const CgroupPaths cgroup = CRISP_TRY(MakeCgroupPaths(
+      env.CgroupParent(sandbox->config()), sandbox->id().str(), runtime.options().cgroup_driver));
   CRISP_RETURN_IF_ERROR(EnsureDirectory(paths.init_monitor(), 0700));
   const std::string json = CRISP_TRY(oci::ToJson(InitSpec(env, *sandbox, cgroup.oci)));
   CRISP_RETURN_IF_ERROR(WriteFile(paths.init_bundle() + "/config.json", json, 0600));
@@ -70,8 +69,7 @@ Status StartInitProcess(Environment& env, const SandboxPtr& sandbox) {
   launch.state_dir = paths.init_monitor();
   sandbox->set_init(CRISP_TRY(LaunchMonitor(env, std::move(launch), ObserveInit(env, sandbox))));
 
-  CRISP_RETURN_IF_ERROR(
-      runtime.Start(init_id, MonoNow() + env.options.runtime_deadline));
+  CRISP_RETURN_IF_ERROR(runtime.Start(init_id, MonoNow() + env.options.runtime_deadline));
   const std::string ns = Cat("/proc/", sandbox->init_process().container_pid, "/ns/pid");
   CRISP_TRY(OpenFile(paths.pid(), O_RDONLY | O_CREAT, 0444));
   return Mount(ns, paths.pid(), "", MS_BIND, "");

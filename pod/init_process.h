@@ -1,5 +1,5 @@
-// The init process of a pod with a shared PID namespace: crisp-init, run by the OCI runtime in a root
-// that holds nothing else, so that /proc/1/root shows nothing (DESIGN section 4).
+// The init process of a pod with a shared PID namespace: crisp-init, run by the OCI runtime in a
+// root that holds nothing else, so that /proc/1/root shows nothing (DESIGN section 4).
 //
 // Its id in the OCI runtime is the sandbox's id; its PID namespace is pinned at paths().pid().
 #ifndef CRISP_POD_INIT_PROCESS_H_

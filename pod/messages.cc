@@ -132,19 +132,18 @@ void FillContainerStatus(const Container& container, v1::ContainerStatus* out) {
 
 std::string SandboxInfoJson(const Sandbox& sandbox) {
   const oci::MonitorProcess init = sandbox.init_process();
-  return Cat("{\"pid\":", init.container_pid, ",\"runtimeHandler\":",
-             Quoted(sandbox.row().handler), ",\"networkNamespace\":",
-             Quoted(sandbox.host_network() ? "" : sandbox.paths().net()),
+  return Cat("{\"pid\":", init.container_pid, ",\"runtimeHandler\":", Quoted(sandbox.row().handler),
+             ",\"networkNamespace\":", Quoted(sandbox.host_network() ? "" : sandbox.paths().net()),
              ",\"config\":", ToJson(sandbox.config()), "}");
 }
 
 std::string ContainerInfoJson(const Container& container) {
   const ContainerRow row = container.row();
   auto spec = ReadFile(container.paths().config_json());
-  return Cat("{\"sandboxID\":", Quoted(row.sandbox.str()), ",\"pid\":",
-             row.state == ContainerState::kExited ? 0 : row.process.container_pid,
-             ",\"monitorPid\":", row.process.monitor_pid, ",\"rootfs\":",
-             Quoted(container.paths().rootfs()), ",\"config\":", ToJson(row.config),
+  return Cat("{\"sandboxID\":", Quoted(row.sandbox.str()),
+             ",\"pid\":", row.state == ContainerState::kExited ? 0 : row.process.container_pid,
+             ",\"monitorPid\":", row.process.monitor_pid,
+             ",\"rootfs\":", Quoted(container.paths().rootfs()), ",\"config\":", ToJson(row.config),
              ",\"runtimeSpec\":", spec.ok() ? *spec : std::string("{}"), "}");
 }
 

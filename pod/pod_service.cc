@@ -157,12 +157,11 @@ class Service final : public PodService {
     auto found = env_.registry.GetContainer(request.container_id());
     if (!found.ok()) return done(found.status());
     if ((*found)->state() != ContainerState::kRunning) {
-      return done(FailedPrecondition("exec: container ", (*found)->id().short_str(),
-                                     " is not running"));
+      return done(
+          FailedPrecondition("exec: container ", (*found)->id().short_str(), " is not running"));
     }
     if ((*found)->runtime() == nullptr) {
-      return done(
-          FailedPrecondition("the container's runtime handler is not configured any more"));
+      return done(FailedPrecondition("the container's runtime handler is not configured any more"));
     }
     RunExecSync(&env_, *found, {request.cmd().begin(), request.cmd().end()},
                 std::chrono::seconds(std::clamp<int64_t>(request.timeout(), 0, 365 * 86400)),
@@ -191,8 +190,7 @@ class Service final : public PodService {
         std::move(done),
         [this, filter = request.filter()](v1::ListContainerStatsResponse* response) -> Status {
           for (const ContainerPtr& container : env_.registry.Containers()) {
-            if (container->state() != ContainerState::kRunning ||
-                !Matches(filter, *container)) {
+            if (container->state() != ContainerState::kRunning || !Matches(filter, *container)) {
               continue;
             }
             v1::ContainerStats stats;

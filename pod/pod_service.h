@@ -1,12 +1,12 @@
 // PodService: the door of the pod room. Sandboxes, containers, exec, stats, events.
 //
-// What:     one method per RPC of the RuntimeService that is about pods and containers. Requests and
-//           responses are the CRI's own messages; codes and behaviour are cri-contract's.
+// What:     one method per RPC of the RuntimeService that is about pods and containers. Requests
+//           and responses are the CRI's own messages; codes and behaviour are cri-contract's.
 // Threads:  every method may be called from any thread.
 //           - "quick" methods answer from memory and never block: call them inline.
 //           - "slow" methods return at once; they run on the lanes and the loop and call `done`
-//             exactly once, from any thread. `cancel` ends waiting, not what was begun: a call whose
-//             client is gone is finished or undone, never left half-made.
+//             exactly once, from any thread. `cancel` ends waiting, not what was begun: a call
+//             whose client is gone is finished or undone, never left half-made.
 // Persistence: pods.db below Options::root; see pod/README.md.
 // After a failure: a sandbox or container that could not be made is gone with its name, or (when an
 //           undo failed) listed NotReady/Exited so that Stop and Remove can finish.

@@ -17,8 +17,7 @@ class Recovery {
       : env_(env), lifecycle_(lifecycle), leases_(leases) {}
 
   Status Run() {
-    const std::string boot_id(
-        Trim(CRISP_TRY(ReadFile("/proc/sys/kernel/random/boot_id"))));
+    const std::string boot_id(Trim(CRISP_TRY(ReadFile("/proc/sys/kernel/random/boot_id"))));
     const std::string last_boot_id = CRISP_TRY(env_->db->BootId());
     rebooted_ = !last_boot_id.empty() && last_boot_id != boot_id;
     for (SandboxRow& row : CRISP_TRY(env_->db->Sandboxes())) LoadSandbox(std::move(row));
@@ -105,8 +104,8 @@ class Recovery {
   // The daemon may have died between the runtime's start and the row's update.
   void FindOutIfStarted(const ContainerPtr& container) {
     if (container->state() != ContainerState::kCreated || container->runtime() == nullptr) return;
-    auto state = container->runtime()->State(container->id(),
-                                             MonoNow() + env_->options.runtime_deadline);
+    auto state =
+        container->runtime()->State(container->id(), MonoNow() + env_->options.runtime_deadline);
     if (!state.ok() || state->status != "running") return;
     container->Update([](ContainerRow& row) {
       row.state = ContainerState::kRunning;
@@ -152,9 +151,9 @@ class Recovery {
   }
 
   void AdoptInit(const SandboxPtr& sandbox) {
-    auto init = oci::Monitor::Adopt(sandbox->paths().init_monitor(), sandbox->init_process(),
-                                    env_->options.loop, env_->options.reaper,
-                                    ObserveInit(*env_, sandbox));
+    auto init =
+        oci::Monitor::Adopt(sandbox->paths().init_monitor(), sandbox->init_process(),
+                            env_->options.loop, env_->options.reaper, ObserveInit(*env_, sandbox));
     if (init.ok()) {
       sandbox->set_init(std::move(init).value());
     } else {

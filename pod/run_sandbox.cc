@@ -161,14 +161,14 @@ Status ReleaseSandbox(SandboxContext& context) {
 
 Status DestroySandbox(SandboxContext& context) {
   const bool released = context.sandbox->state() == SandboxState::kStopped;
-  return UndoSteps(RunSandboxTable(), context, 0,
-                   released ? kFirstReleasedAtStop : kSteps.size());
+  return UndoSteps(RunSandboxTable(), context, 0, released ? kFirstReleasedAtStop : kSteps.size());
 }
 
 Status ValidateSandboxConfig(const v1::PodSandboxConfig& config) {
   const v1::PodSandboxMetadata& m = config.metadata();
-  for (const auto& [field, value] : {std::pair("name", &m.name()), std::pair("namespace", &m.namespace_()),
-                                     std::pair("uid", &m.uid())}) {
+  for (const auto& [field, value] :
+       {std::pair("name", &m.name()), std::pair("namespace", &m.namespace_()),
+        std::pair("uid", &m.uid())}) {
     if (value->empty()) return InvalidArgument("config.metadata.", field, " is empty");
   }
   const v1::LinuxSandboxSecurityContext& security = config.linux().security_context();

@@ -7,8 +7,8 @@
 //   network      CNI ADD                                   │
 //   init         crisp-init in the pod's PID namespace     ┘
 //
-// Contract: cri-contract 5.1 to 5.3, 6.1 to 6.6. The row is written before the first step and deleted
-//           after the last undo by the caller; each undo needs nothing but the row.
+// Contract: cri-contract 5.1 to 5.3, 6.1 to 6.6. The row is written before the first step and
+//           deleted after the last undo by the caller; each undo needs nothing but the row.
 // Threads:  jobs of the sandbox's strand (or recovery, before there are others).
 #ifndef CRISP_POD_RUN_SANDBOX_H_
 #define CRISP_POD_RUN_SANDBOX_H_

@@ -1,13 +1,14 @@
 // Sandbox: one pod sandbox in memory.
 //
-//   kCreating ──steps ok──> kReady ──Stop begun, init died──> kNotReady ──released──> kStopped ──> gone
-//       ├─ a step failed, undo ok ──> gone                        ^
-//       └─ undo failed ───────────────────────────────────────────┘
+//   kCreating ──steps ok──> kReady ──Stop, init died──> kNotReady ──released──> kStopped ──> gone
+//       ├─ a step failed, undo ok ──> gone                  ^
+//       └─ undo failed ─────────────────────────────────────┘
 //
 // Clients see kNotReady and kStopped as NOTREADY; the difference is whether Stop has work to do.
 //
 // Threads: id, config, handler and paths never change. What changes is behind the state mutex and
-//          only written by jobs of the sandbox's strand (and by the loop when the init process dies).
+//          only written by jobs of the sandbox's strand (and by the loop when the init process
+//          dies).
 #ifndef CRISP_POD_SANDBOX_H_
 #define CRISP_POD_SANDBOX_H_
 

@@ -1,7 +1,7 @@
 // SandboxOperations: RunPodSandbox, StopPodSandbox and RemovePodSandbox (cri-contract 5.1 to 5.3).
 //
-// Threads: each method returns at once; the work is done by jobs of the sandbox's strand, and waiting
-//          for containers to die by the Stopper. `done` is called once, from any thread.
+// Threads: each method returns at once; the work is done by jobs of the sandbox's strand, and
+//          waiting for containers to die by the Stopper. `done` is called once, from any thread.
 #ifndef CRISP_POD_SANDBOX_OPERATIONS_H_
 #define CRISP_POD_SANDBOX_OPERATIONS_H_
 

@@ -120,11 +120,25 @@ Status StateDb::Put(const ContainerRow& row) {
   const std::string resources = row.resources.SerializeAsString();
   return db_->Execute(
       "INSERT OR REPLACE INTO containers VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-      {row.id.str(), row.sandbox.str(), static_cast<int64_t>(row.state), row.created_at_ns,
-       row.started_at_ns, row.finished_at_ns, int64_t{row.exit_code}, row.reason, row.message,
-       row.image_id, row.image_ref, row.image_name, int64_t{row.stop_signal},
-       int64_t{row.user.uid}, int64_t{row.user.gid}, groups, Database::Blob{config},
-       Database::Blob{resources}, int64_t{row.process.monitor_pid},
+      {row.id.str(),
+       row.sandbox.str(),
+       static_cast<int64_t>(row.state),
+       row.created_at_ns,
+       row.started_at_ns,
+       row.finished_at_ns,
+       int64_t{row.exit_code},
+       row.reason,
+       row.message,
+       row.image_id,
+       row.image_ref,
+       row.image_name,
+       int64_t{row.stop_signal},
+       int64_t{row.user.uid},
+       int64_t{row.user.gid},
+       groups,
+       Database::Blob{config},
+       Database::Blob{resources},
+       int64_t{row.process.monitor_pid},
        int64_t{row.process.container_pid},
        static_cast<int64_t>(row.process.container_start_time)});
 }
@@ -159,11 +173,11 @@ Result<std::vector<ContainerRow>> StateDb::Containers() {
 
 Result<std::string> StateDb::BootId() {
   std::string out;
-  CRISP_RETURN_IF_ERROR(db_->Execute("SELECT value FROM meta WHERE key='boot_id'", {},
-                                     [&](const Database::Row& row) {
-                                       out = row.Text(0);
-                                       return OkStatus();
-                                     }));
+  CRISP_RETURN_IF_ERROR(
+      db_->Execute("SELECT value FROM meta WHERE key='boot_id'", {}, [&](const Database::Row& row) {
+        out = row.Text(0);
+        return OkStatus();
+      }));
   return out;
 }
 

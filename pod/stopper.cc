@@ -16,8 +16,7 @@ bool IsAlive(const Container& container) {
 
 // A container whose PID 1 is not the init of a PID namespace leaves its other processes behind.
 bool SharesPidNamespace(const Container& container) {
-  return container.config().linux().security_context().namespace_options().pid() !=
-             v1::CONTAINER &&
+  return container.config().linux().security_context().namespace_options().pid() != v1::CONTAINER &&
          container.sandbox()->pid_mode() != v1::CONTAINER;
 }
 
@@ -71,9 +70,8 @@ void Stopper::AddWaiter(Stopping& stopping, Waiter waiter) {
   // The id is known only after Watch() returns, and the callback runs on this same thread later.
   auto id = std::make_shared<EpollLoop::WatchId>(0);
   auto watch = env_->options.loop->Watch(
-      added.cancel.fd(), EPOLLIN, [this, id, container = stopping.container->id()](uint32_t) {
-        DropWaiter(container, *id);
-      });
+      added.cancel.fd(), EPOLLIN,
+      [this, id, container = stopping.container->id()](uint32_t) { DropWaiter(container, *id); });
   if (watch.ok()) added.watch = *id = *watch;
 }
 

@@ -5,11 +5,11 @@
 //                                               v
 //                                            SIGKILL ── kill_deadline passed ──> waiters: error
 //
-// Contract: cri-contract 7.3. The signal is sent once, by pidfd, to the container's PID 1; SIGKILL goes
-//           to everything in the container's cgroup where PID 1's death does not already take it along
-//           (shared or host PID namespace).
-// Threads:  Stop and OnExit from anywhere; the state lives on the loop thread. `done` is called once
-//           on the loop thread and must not block.
+// Contract: cri-contract 7.3. The signal is sent once, by pidfd, to the container's PID 1; SIGKILL
+//           goes to everything in the container's cgroup where PID 1's death does not already take
+//           it along (shared or host PID namespace).
+// Threads:  Stop and OnExit from anywhere; the state lives on the loop thread. `done` is called
+//           once on the loop thread and must not block.
 #ifndef CRISP_POD_STOPPER_H_
 #define CRISP_POD_STOPPER_H_
 

@@ -62,8 +62,7 @@ Status CopyTree(const DirFd& from, const DirFd& to, int depth) {
       if (::mkdirat(to.get(), name.c_str(), 0700) != 0) return Errno("make directory ", name);
       const DirFd from_child(
           CRISP_TRY(OpenAt(from.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)));
-      const DirFd to_child(
-          CRISP_TRY(OpenAt(to.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)));
+      const DirFd to_child(CRISP_TRY(OpenAt(to.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)));
       CRISP_RETURN_IF_ERROR(CopyTree(from_child, to_child, depth + 1).Wrap(name));
       CRISP_RETURN_IF_ERROR(CopyAttributes(to_child.get(), st).Wrap(name));
     }

@@ -1,7 +1,7 @@
 // EventCalls: the open GetContainerEvents streams. Included by server.cc alone, as it needs gRPC.
 //
-// One write is under way at a time; what happens meanwhile waits in the pod room's bounded queue, and
-// a client that lets that fill up is told RESOURCE_EXHAUSTED (cri-contract section 15).
+// One write is under way at a time; what happens meanwhile waits in the pod room's bounded queue,
+// and a client that lets that fill up is told RESOURCE_EXHAUSTED (cri-contract section 15).
 // Threads: notifications come from any thread and never block; gRPC's callbacks from its threads.
 #ifndef CRISP_SERVER_RPC_EVENT_CALL_H_
 #define CRISP_SERVER_RPC_EVENT_CALL_H_

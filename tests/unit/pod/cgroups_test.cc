@@ -16,8 +16,8 @@ TEST(CgroupPaths, CgroupfsIsParentAndId) {
 }
 
 TEST(CgroupPaths, SystemdUsesTheLastElementOnly) {
-  auto paths = MakeCgroupPaths("/kubepods.slice/kubepods-burstable.slice", "abc",
-                               CgroupDriver::kSystemd);
+  auto paths =
+      MakeCgroupPaths("/kubepods.slice/kubepods-burstable.slice", "abc", CgroupDriver::kSystemd);
   ASSERT_TRUE(paths.ok());
   EXPECT_EQ(paths->oci, "kubepods-burstable.slice:crisp:abc");
   EXPECT_EQ(paths->host, "/kubepods.slice/kubepods-burstable.slice/crisp-abc.scope");

@@ -23,8 +23,8 @@ inline SandboxRow MakeSandboxRow(const std::string& name, const std::string& id)
 }
 
 inline SandboxPtr MakeSandbox(SandboxRow row) {
-  return std::make_shared<Sandbox>(std::move(row), nullptr, Roots{"/nowhere/root", "/nowhere/state"},
-                                   nullptr);
+  return std::make_shared<Sandbox>(std::move(row), nullptr,
+                                   Roots{"/nowhere/root", "/nowhere/state"}, nullptr);
 }
 
 inline ContainerRow MakeContainerRow(const std::string& name, const std::string& id) {

@@ -38,10 +38,8 @@ TEST(Hostname, ComesFromTheConfigUnlessTheNetworkIsTheHosts) {
   v1::PodSandboxConfig config;
   config.set_hostname("web-0");
   EXPECT_EQ(*Hostname(config), "web-0");
-  config.mutable_linux()
-      ->mutable_security_context()
-      ->mutable_namespace_options()
-      ->set_network(v1::NODE);
+  config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_network(
+      v1::NODE);
   EXPECT_NE(*Hostname(config), "web-0");
   v1::PodSandboxConfig too_long;
   too_long.set_hostname(std::string(65, 'a'));

@@ -86,10 +86,8 @@ class StopperTest : public ::testing::Test {
     EXPECT_EQ(::read(ready.first.get(), &byte, 1), 1) << "the shell says that its trap is set";
     ContainerRow row = MakeContainerRow("c", "c1");
     row.stop_signal = SIGTERM;
-    row.config.mutable_linux()
-        ->mutable_security_context()
-        ->mutable_namespace_options()
-        ->set_pid(v1::CONTAINER);
+    row.config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(
+        v1::CONTAINER);
     SandboxRow sandbox = MakeSandboxRow("p", "11");
     sandbox.config.mutable_linux()
         ->mutable_security_context()

@@ -1,0 +1,92 @@
+#include "oci/monitor_files.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "base/core/dir_fd.h"
+#include "base/core/file.h"
+#include "base/core/pidfd.h"
+#include "oci/monitor.h"
+
+namespace crisp::oci {
+namespace {
+
+constexpr size_t kSmallFile_bytes = 4096;
+
+std::string PathOf(const std::string& state_dir, std::string_view name) {
+  return Cat(state_dir, "/", name);
+}
+
+// Field 22 of /proc/<pid>/stat; the name (field 2, in parentheses) may hold anything.
+Result<uint64_t> StartTime(pid_t pid) {
+  const std::string stat = CRISP_TRY(ReadFile(Cat("/proc/", pid, "/stat"), kSmallFile_bytes));
+  std::string_view rest = stat;
+  const size_t name_end = rest.rfind(')');
+  rest.remove_prefix(name_end == std::string_view::npos ? rest.size() : name_end);
+  for (int field = 2; field < 22; ++field) rest = conmon::internal::SplitAt(rest, ' ').second;
+  uint64_t start_time = 0;
+  if (!conmon::internal::ParseInteger(conmon::internal::SplitAt(rest, ' ').first, &start_time)) {
+    return DataLoss("no start time in /proc/", pid, "/stat");
+  }
+  return start_time;
+}
+
+}  // namespace
+
+Result<ExitRecord> ReadExitRecord(const std::string& state_dir) {
+  const std::string path = PathOf(state_dir, conmon::kExitFileName);
+  const std::string text = CRISP_TRY(ReadFile(path, kSmallFile_bytes).Wrap("exit record"));
+  const std::optional<conmon::ExitRecord> record = conmon::ExitRecord::FromText(text);
+  if (!record) return DataLoss("exit record ", path, ": not of version 1 or damaged");
+  return ExitRecord{record->exit_code, record->signal, record->oom_killed, record->finished_at_ns};
+}
+
+Result<conmon::PidFile> ReadPidFile(const std::string& state_dir) {
+  const std::string path = PathOf(state_dir, conmon::kPidFileName);
+  const std::string text = CRISP_TRY(ReadFile(path, kSmallFile_bytes).Wrap("pid file"));
+  std::optional<conmon::PidFile> file = conmon::PidFile::FromText(text);
+  if (!file) return DataLoss("pid file ", path, ": not of version 1 or damaged");
+  return *file;
+}
+
+Result<UniqueFd> ConnectToMonitor(const std::string& state_dir) {
+  const DirFd dir = CRISP_TRY(DirFd::Open(state_dir));
+  UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return Errno("socket");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = Cat("/proc/self/fd/", dir.get(), "/", conmon::kSocketName);
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
+    Status failed = Errno("connect to ", state_dir, "/", conmon::kSocketName);
+    // EAGAIN: its backlog is full; it has not accepted anything for a long time.
+    const bool nobody = failed.sys_errno() == ECONNREFUSED || failed.sys_errno() == EAGAIN;
+    return nobody ? std::move(failed).WithCode(Code::kUnavailable) : std::move(failed);
+  }
+  return fd;
+}
+
+Result<UniqueFd> OpenProcess(pid_t pid, uint64_t start_time) {
+  if (pid <= 0) return NotFound("process ", pid);
+  UniqueFd fd(::pidfd_open(pid, 0));
+  if (!fd) {
+    if (errno == ESRCH) return NotFound("process ", pid, " is gone");
+    return Errno("pidfd_open ", pid);
+  }
+  // Only after the pidfd: from then on the number cannot pass to another process unnoticed.
+  Result<uint64_t> found = StartTime(pid);
+  if (!found.ok() || *found != start_time) return NotFound("process ", pid, " is gone");
+  return fd;
+}
+
+void RemoveMonitorFiles(const std::string& state_dir) {
+  for (std::string_view name : {conmon::kSocketName, conmon::kPidFileName, conmon::kRuntimePidName,
+                                conmon::kRuntimeLogName, conmon::kConsoleSocketName}) {
+    ::unlink(PathOf(state_dir, name).c_str());
+  }
+}
+
+}  // namespace crisp::oci

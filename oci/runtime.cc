@@ -1,0 +1,349 @@
+#include "oci/runtime.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "base/core/child_process.h"
+#include "base/core/file.h"
+#include "base/failpoint.h"
+#include "oci/runtime_errors.h"
+#include "oci/runtime_features.h"
+#include "oci/runtime_json.h"
+
+namespace crisp::oci {
+namespace {
+
+constexpr size_t kLogLimit_bytes = 64u << 10;
+constexpr const char* kEnvironmentPath =
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+// Where the v1 sub-cgroup of an exec is made for a runtime that can be told: pids is on every
+// kernel of the last ten years, and no accounting that anybody reads splits there.
+constexpr std::string_view kExecControllers[] = {"pids", "freezer", "devices"};
+
+CgroupLayout ExecLayout(const RuntimeFeatures& features, const CgroupLayout& layout) {
+  if (!features.exec_cgroup) return {};
+  if (layout.v2 || features.kind != "runc") return layout;
+  for (std::string_view controller : kExecControllers) {
+    if (std::string mount = layout.MountOf(controller); !mount.empty()) {
+      CgroupLayout one;
+      one.mounts.emplace_back(controller, std::move(mount));
+      return one;
+    }
+  }
+  return layout;
+}
+
+struct ProcessFacts {
+  char state = 'X';
+  pid_t parent = 0;
+  bool exiting = false;  // has left its cgroup already, though it is no zombie yet
+};
+constexpr int64_t kPfExiting = 0x4;  // include/linux/sched.h
+
+// What /proc/<pid>/stat says; empty: no such process.
+std::optional<ProcessFacts> FindProcess(pid_t pid) {
+  const auto text = ReadFile(Cat("/proc/", pid, "/stat"), 4096);
+  if (!text.ok()) return std::nullopt;
+  const size_t paren = text->rfind(") ");
+  if (paren == std::string::npos || paren + 4 > text->size()) return std::nullopt;
+  ProcessFacts out;
+  out.state = (*text)[paren + 2];
+  // proc_pid_stat(5): "pid (comm) state ppid pgrp session tty_nr tpgid flags".
+  const char* at = text->data() + paren + 4;
+  const char* end = text->data() + text->size();
+  std::array<int64_t, 6> numbers{};
+  for (int64_t& number : numbers) {
+    const auto [next, error] = std::from_chars(at, end, number);
+    if (error != std::errc()) return std::nullopt;
+    at = std::min(next + 1, end);
+  }
+  out.parent = static_cast<pid_t>(numbers[0]);
+  out.exiting = (numbers[5] & kPfExiting) != 0;
+  return out;
+}
+
+bool IsAlive(pid_t pid) {
+  const auto process = FindProcess(pid);
+  return process && !process->exiting && process->state != 'Z' && process->state != 'X';
+}
+
+Result<pid_t> ReadPidFile(const std::string& path) {
+  const std::string text = CRISP_TRY(ReadFile(path, 64));
+  const std::string_view trimmed = Trim(text);
+  pid_t pid = 0;
+  const auto [stop, error] = std::from_chars(trimmed.data(), trimmed.data() + trimmed.size(), pid);
+  if (error != std::errc() || stop != trimmed.data() + trimmed.size() || pid <= 1) {
+    return DataLoss("pid file ", path, " holds '", trimmed, "'");
+  }
+  return pid;
+}
+
+// The path of a process's group on the v1 hierarchy of `controller`: lines of /proc/<pid>/cgroup
+// are "id:controller,controller:path" (cgroups(7)).
+Result<std::string> CgroupPathOf(pid_t pid, std::string_view controller) {
+  const std::string text = CRISP_TRY(ReadFile(Cat("/proc/", pid, "/cgroup"), kLogLimit_bytes));
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    const size_t first = line.find(':');
+    const size_t second = line.find(':', first + 1);
+    if (second == std::string_view::npos) continue;
+    const std::string names = Cat(',', line.substr(first + 1, second - first - 1), ',');
+    if (names.find(Cat(',', controller, ',')) != std::string::npos) {
+      return std::string(line.substr(second + 1));
+    }
+  }
+  return NotFound("process ", pid, " is in no group of controller ", controller);
+}
+
+// The process is in a cgroup whose last part is `name`, on one hierarchy at least.
+bool IsInSubCgroup(pid_t pid, const std::string& name) {
+  const auto text = ReadFile(Cat("/proc/", pid, "/cgroup"), kLogLimit_bytes);
+  return text.ok() && Cat(*text, '\n').find(Cat('/', name, '\n')) != std::string::npos;
+}
+
+class CommandLineRuntime : public Runtime {
+ public:
+  CommandLineRuntime(RuntimeOptions options, RuntimeFeatures features)
+      : options_(std::move(options)),
+        features_(std::move(features)),
+        exec_layout_(ExecLayout(features_, *options_.cgroup_layout)) {}
+
+  const RuntimeOptions& options() const override { return options_; }
+  const RuntimeFeatures& features() const override { return features_; }
+  const CgroupLayout& exec_cgroup_layout() const override { return exec_layout_; }
+
+  std::vector<std::string> BaseArgv() const override {
+    std::vector<std::string> argv = {options_.path, "--root", options_.root};
+    if (options_.cgroup_driver == CgroupDriver::kSystemd) argv.push_back("--systemd-cgroup");
+    return argv;
+  }
+
+  Status Start(const ContainerId& id, MonoTime deadline) override {
+    CRISP_FAILPOINT("oci.runtime.start");
+    return RunQuiet("start", {id.str()}, deadline);
+  }
+
+  Status Kill(const ContainerId& id, int signal, MonoTime deadline) override {
+    CRISP_FAILPOINT("oci.runtime.kill");
+    Status status = RunQuiet("kill", {id.str(), Cat(signal)}, deadline);
+    // A process that is gone cannot get a signal: for the caller that is the same as no container.
+    if (status.code() == Code::kFailedPrecondition) {
+      return std::move(status).WithCode(Code::kNotFound);
+    }
+    return status;
+  }
+
+  Status EnsureDeleted(const ContainerId& id, MonoTime deadline) override {
+    CRISP_FAILPOINT("oci.runtime.delete");
+    Status status = RunQuiet("delete", {"--force", id.str()}, deadline);
+    return status.code() == Code::kNotFound ? OkStatus() : std::move(status);
+  }
+
+  Result<RuntimeState> State(const ContainerId& id, MonoTime deadline) override {
+    const std::string text = CRISP_TRY(RunCommand("state", {id.str()}, "", deadline));
+    return ParseRuntimeState(text).Wrap(features_.kind, " state");
+  }
+
+  Status Update(const ContainerId& id, const LinuxResources& resources,
+                MonoTime deadline) override {
+    CRISP_FAILPOINT("oci.runtime.update");
+    LinuxResources limits = resources;
+    limits.devices.clear();  // device rules are fixed at create
+    if (features_.kind == "crun" && !options_.cgroup_layout->v2 && limits.cpu_quota_us == -1) {
+      // crun (seen with 1.8.1) cannot write -1 to cpu.cfs_quota_us: it is left out, written here.
+      limits.cpu_quota_us.reset();
+      CRISP_RETURN_IF_ERROR(RemoveQuota(id, deadline).Wrap("crun update"));
+    }
+    const std::string document = CRISP_TRY(ToJson(limits));
+    auto done = RunCommand("update", {"--resources", "-", id.str()}, document, deadline);
+    return done.ok() ? OkStatus() : std::move(done).status();
+  }
+
+  Result<pid_t> ExecDetached(const ExecRequest& request) override;
+
+ private:
+  // v1: writes "unlimited" to the container's cpu group.
+  Status RemoveQuota(const ContainerId& id, MonoTime deadline) {
+    const RuntimeState state = CRISP_TRY(State(id, deadline));
+    const std::string path = CRISP_TRY(CgroupPathOf(state.pid, "cpu"));
+    return CgroupDir(options_.cgroup_layout, path).WriteFile("cpu", "cpu.cfs_quota_us", "-1");
+  }
+
+  Histogram& CallTime(std::string_view operation) {
+    return options_.telemetry->GetHistogram(
+        "crisp_oci_runtime_call_seconds", "Time of one run of the OCI runtime program.",
+        {{"handler", options_.handler}, {"operation", std::string(operation)}});
+  }
+  Counter& Failures(std::string_view operation) {
+    return options_.telemetry->GetCounter(
+        "crisp_oci_runtime_failures_total", "Runs of the OCI runtime program that failed.",
+        {{"handler", options_.handler}, {"operation", std::string(operation)}});
+  }
+
+  // What every run of the program has in common. Its environment is ours to the letter: runc would
+  // hand a NOTIFY_SOCKET of crispd on to the container.
+  void Prepare(SpawnOptions* spawn) const {
+    spawn->env = {kEnvironmentPath};
+    spawn->cgroup_dirs = options_.helper_cgroup_dirs;
+    spawn->reaper = options_.reaper;
+  }
+
+  // stdout of a successful run.
+  Result<std::string> RunCommand(const char* operation, const std::vector<std::string>& arguments,
+                                 std::string input, MonoTime deadline) {
+    const Span span(CallTime(operation));
+    RunOptions run;
+    Prepare(&run);
+    run.argv = BaseArgv();
+    run.argv.emplace_back(operation);
+    run.argv.insert(run.argv.end(), arguments.begin(), arguments.end());
+    run.stdin_data = std::move(input);
+    run.deadline = deadline;
+    auto output = Run(run);
+    if (output.ok() && output->status.success()) return std::move(output->stdout_data);
+    Failures(operation).Add();
+    if (!output.ok()) return std::move(output).status();
+    return RuntimeFailure(features_.kind, operation, output->status.code, output->stderr_data);
+  }
+
+  Status RunQuiet(const char* operation, const std::vector<std::string>& arguments,
+                  MonoTime deadline) {
+    auto done = RunCommand(operation, arguments, "", deadline);
+    return done.ok() ? OkStatus() : std::move(done).status();
+  }
+
+  std::vector<std::string> ExecArgv(const ExecRequest& request) const;
+  std::string SubCgroupArgument(const std::string& name) const;
+  Status RunExec(const ExecRequest& request);
+  void KillHalfStarted(const ExecRequest& request) const;
+
+  const RuntimeOptions options_;
+  const RuntimeFeatures features_;
+  const CgroupLayout exec_layout_;
+};
+
+// The descriptor of the log in the runtime process. The runtimes keep what is above 2 from the
+// container's process.
+constexpr int kLogFd = 3;
+
+std::string CommandLineRuntime::SubCgroupArgument(const std::string& name) const {
+  // runc's syntax for one v1 hierarchy is "controller:name".
+  const bool one_of_v1 = !exec_layout_.v2 && exec_layout_.mounts.size() == 1;
+  if (features_.kind == "runc" && one_of_v1) {
+    return Cat(exec_layout_.mounts.front().first, ':', name);
+  }
+  return name;
+}
+
+std::vector<std::string> CommandLineRuntime::ExecArgv(const ExecRequest& request) const {
+  std::vector<std::string> argv = BaseArgv();
+  // The log goes to memory: the runtime's stderr is the command's, and must not get its text.
+  argv.insert(argv.end(),
+              {"--log", Cat("/proc/self/fd/", kLogFd), "--log-format", "json", "exec", "--detach",
+               "--process", request.process_json_path, "--pid-file", request.pid_file});
+  if (!request.sub_cgroup.empty()) {
+    argv.insert(argv.end(), {"--cgroup", SubCgroupArgument(request.sub_cgroup)});
+  }
+  argv.push_back(request.container.str());
+  return argv;
+}
+
+Status CommandLineRuntime::RunExec(const ExecRequest& request) {
+  const UniqueFd log(::memfd_create("crisp-exec-log", MFD_CLOEXEC));
+  if (!log) return Errno("memfd_create");
+  SpawnOptions spawn;
+  Prepare(&spawn);
+  spawn.argv = ExecArgv(request);
+  spawn.fds = {{log.get(), kLogFd}};
+  const std::pair<int, int> stdio[] = {
+      {request.stdin_fd, 0}, {request.stdout_fd, 1}, {request.stderr_fd, 2}};
+  for (const auto& pair : stdio) {
+    if (pair.first >= 0) spawn.fds.push_back(pair);
+  }
+  ChildProcess child = CRISP_TRY(ChildProcess::Spawn(spawn));
+  auto ended = child.Wait(request.deadline, request.cancel);
+  if (!ended.ok()) {
+    child.KillAndReap();
+    return std::move(ended).status().Wrap(features_.kind, " exec");
+  }
+  if (ended->success()) return OkStatus();
+  std::string text;
+  if (::lseek(log.get(), 0, SEEK_SET) == 0) {
+    if (auto read = ReadAll(log.get(), kLogLimit_bytes); read.ok()) text = std::move(*read);
+  }
+  return RuntimeFailure(features_.kind, "exec", ended->code, text);
+}
+
+// The runtime was killed or failed, but may have started the command already. Only a child of ours
+// is killed: the pid might be somebody else's by now.
+void CommandLineRuntime::KillHalfStarted(const ExecRequest& request) const {
+  const auto pid = ReadPidFile(request.pid_file);
+  if (!pid.ok()) return;
+  const auto process = FindProcess(*pid);
+  if (process && process->parent == ::getpid()) ::kill(*pid, SIGKILL);
+}
+
+Result<pid_t> CommandLineRuntime::ExecDetached(const ExecRequest& request) {
+  CRISP_FAILPOINT("oci.runtime.exec");
+  if (!request.sub_cgroup.empty() && !features_.exec_cgroup) {
+    return FailedPrecondition(features_.kind, " ", features_.version,
+                              " cannot put an exec into a sub-cgroup");
+  }
+  const Span span(CallTime("exec"));
+  if (::unlink(request.pid_file.c_str()) != 0 && errno != ENOENT) {
+    return Errno("remove ", request.pid_file);
+  }
+  if (Status status = RunExec(request); !status.ok()) {
+    KillHalfStarted(request);
+    Failures("exec").Add();
+    return status;
+  }
+  const pid_t pid = CRISP_TRY(ReadPidFile(request.pid_file));
+  // crun 1.8.1 ignores a sub-cgroup that is missing, and then the command would run outside of the
+  // container's limits. A process that has ended already has no cgroup to check.
+  if (!request.sub_cgroup.empty() && !IsInSubCgroup(pid, request.sub_cgroup) && IsAlive(pid)) {
+    KillHalfStarted(request);
+    return Internal(features_.kind, " exec: the command was not put into cgroup ",
+                    request.sub_cgroup);
+  }
+  return pid;
+}
+
+Status CheckOptions(const RuntimeOptions& options) {
+  if (options.path.empty() || options.path.front() != '/') {
+    return InvalidArgument("path '", options.path, "' of the runtime is not absolute");
+  }
+  if (options.root.empty() || options.root.front() != '/') {
+    return InvalidArgument("root '", options.root, "' of the runtime is not absolute");
+  }
+  if (!PathExists(options.path)) return NotFound("no program ", options.path);
+  return OkStatus();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Runtime>> Runtime::Open(RuntimeOptions options) {
+  const std::string name = Cat("runtime handler '", options.handler, "'");
+  CRISP_RETURN_IF_ERROR(CheckOptions(options).Wrap(name));
+  RuntimeFeatures features = CRISP_TRY(ProbeFeatures(options).Wrap(name));
+  if (features.kind == "crun" && options.cgroup_layout->hybrid) {
+    return FailedPrecondition(
+        name,
+        ": crun does not run on hybrid cgroups (v1 controllers and a cgroup2 mount beside "
+        "them, usually /sys/fs/cgroup/unified): unmount the cgroup2 mount, boot with cgroup v2, "
+        "or use runc");
+  }
+  CRISP_RETURN_IF_ERROR(EnsureDirectory(options.root, 0711).Wrap(name));
+  return std::unique_ptr<Runtime>(
+      std::make_unique<CommandLineRuntime>(std::move(options), std::move(features)));
+}
+
+}  // namespace crisp::oci

@@ -1,0 +1,111 @@
+// Runtime: one OCI runtime program (runc, crun, ...) driven by its command line.
+//
+// What:     the operations that crispd itself performs on containers. `create` is the monitor's job
+//           (it must be the container's parent); see oci/monitor.h.
+// Contract: OCI runtime-spec 1.0.2 (runtime.md "Operations", config.md) and the runc command line.
+// Threads:  every method may be called from any thread. Each is one process of the runtime and
+//           blocks for its time, bounded by `deadline`.
+// Errors:   carry the runtime's own last error line. kNotFound: the runtime does not know the
+//           container; kFailedPrecondition: wrong state; kDeadlineExceeded: killed at the deadline.
+#ifndef CRISP_OCI_RUNTIME_H_
+#define CRISP_OCI_RUNTIME_H_
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/cgroup_dir.h"
+#include "base/core/cancel.h"
+#include "base/core/clock.h"
+#include "base/core/result.h"
+#include "base/core/unique_fd.h"
+#include "base/ids.h"
+#include "base/telemetry.h"
+#include "oci/spec.h"
+
+namespace crisp {
+class Reaper;
+}
+
+namespace crisp::oci {
+
+enum class CgroupDriver { kCgroupfs, kSystemd };
+// Which sandbox a handler wants (DESIGN section 4).
+enum class SandboxKind { kNamespaces, kProcess };
+
+struct RuntimeOptions {
+  std::string handler;  // name in the configuration, e.g. "crun"
+  std::string path;     // absolute path of the program
+  std::string root;     // --root: the runtime's own state directory, e.g. /run/crisp/runtime/crun
+  CgroupDriver cgroup_driver = CgroupDriver::kCgroupfs;
+  SandboxKind sandbox = SandboxKind::kNamespaces;
+  const CgroupLayout* cgroup_layout = nullptr;  // required
+  std::vector<int> helper_cgroup_dirs;
+  Reaper* reaper = nullptr;
+  Telemetry* telemetry = nullptr;  // required
+};
+
+// What this runtime can do, from `features` or, where it has none, from its version and kind.
+struct RuntimeFeatures {
+  std::string kind;                  // "runc", "crun" or the program's name
+  std::string version;               // "1.1.5"
+  bool recursive_read_only = false;  // mount option "rro"
+  bool idmapped_mounts = false;
+  bool exec_cgroup = false;  // exec --cgroup puts the process in a sub-cgroup here
+};
+
+struct RuntimeState {
+  std::string status;  // "creating", "created", "running", "stopped", "paused"
+  pid_t pid = 0;
+};
+
+struct ExecRequest {
+  ContainerId container;
+  std::string process_json_path;  // the OCI process object; terminal must be false
+  std::string pid_file;           // absolute; written by the runtime
+  // A name below the container's cgroup; empty: none. The caller makes it before, on all that
+  // Runtime::exec_cgroup_layout() lists, and kills and removes it after.
+  std::string sub_cgroup;
+  int stdin_fd = -1;  // -1: /dev/null
+  int stdout_fd = -1;
+  int stderr_fd = -1;
+  MonoTime deadline = NoDeadline();
+  CancelToken cancel;
+};
+
+class Runtime {
+ public:
+  // Finds out the features (one or two runs of the program). kNotFound: no such program;
+  // kFailedPrecondition: "crun + hybrid cgroups" (DESIGN section 6), said clearly.
+  static Result<std::unique_ptr<Runtime>> Open(RuntimeOptions options);
+  virtual ~Runtime() = default;
+
+  virtual const RuntimeOptions& options() const = 0;
+  virtual const RuntimeFeatures& features() const = 0;
+  // The hierarchies on which ExecRequest::sub_cgroup must exist: one of v1 where the runtime can be
+  // told (runc), all of them where it cannot (crun), the one of v2. Use it for the CgroupDir of the
+  // exec's tree: fewer directories to make, kill and remove. Empty when features().exec_cgroup is
+  // false.
+  virtual const CgroupLayout& exec_cgroup_layout() const = 0;
+  // argv up to and without the subcommand: path, --root, --systemd-cgroup...
+  virtual std::vector<std::string> BaseArgv() const = 0;
+
+  virtual Status Start(const ContainerId& id, MonoTime deadline) = 0;
+  // kNotFound also when the container has stopped.
+  virtual Status Kill(const ContainerId& id, int signal, MonoTime deadline) = 0;
+  // delete --force; an unknown container is OK.
+  virtual Status EnsureDeleted(const ContainerId& id, MonoTime deadline) = 0;
+  virtual Result<RuntimeState> State(const ContainerId& id, MonoTime deadline) = 0;
+  // `resources`: the complete set of limits, as update --resources takes it.
+  virtual Status Update(const ContainerId& id, const LinuxResources& resources,
+                        MonoTime deadline) = 0;
+  // exec --detach: returns the pid of the process (its parent is this subreaper). The descriptors
+  // become its stdio. A command that cannot be started is kInvalidArgument with the runtime's text.
+  virtual Result<pid_t> ExecDetached(const ExecRequest& request) = 0;
+};
+
+}  // namespace crisp::oci
+
+#endif  // CRISP_OCI_RUNTIME_H_

@@ -1,0 +1,145 @@
+// Devices: cri-contract 8.3 and 9.5.
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <memory>
+
+#include "base/core/file.h"
+#include "oci/spec_parts.h"
+
+namespace crisp::oci {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Deny all, then: mknod of anything (without use), the standard nodes, terminals.
+std::vector<DeviceRule> DefaultRules() {
+  std::vector<DeviceRule> out = {
+      {false, 'a', {}, {}, "rwm"}, {true, 'c', {}, {}, "m"}, {true, 'b', {}, {}, "m"}};
+  // null, zero, full, random, urandom, tty, console, ptmx (devices.txt of the kernel).
+  constexpr std::array<std::pair<int, int>, 8> kNodes = {
+      {{1, 3}, {1, 5}, {1, 7}, {1, 8}, {1, 9}, {5, 0}, {5, 1}, {5, 2}}};
+  for (const auto& [major, minor] : kNodes) out.push_back({true, 'c', major, minor, "rwm"});
+  out.push_back({true, 'c', 136, {}, "rwm"});  // pseudo terminals
+  return out;
+}
+
+Result<std::string> CheckPermissions(const std::string& permissions) {
+  if (permissions.empty()) return std::string("rwm");
+  if (permissions.find_first_not_of("rwm") != std::string::npos) {
+    return InvalidArgument("permissions '", permissions, "' (allowed is a subset of rwm)");
+  }
+  return permissions;
+}
+
+std::optional<Device> FindDevice(const std::string& host_path, std::string container_path) {
+  struct stat st {};
+  if (::lstat(host_path.c_str(), &st) != 0) return std::nullopt;
+  if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode)) return std::nullopt;
+  Device out;
+  out.path = std::move(container_path);
+  out.type = S_ISCHR(st.st_mode) ? 'c' : 'b';
+  out.major = ::major(st.st_rdev);
+  out.minor = ::minor(st.st_rdev);
+  out.mode = st.st_mode & 0777;
+  out.uid = st.st_uid;
+  out.gid = st.st_gid;
+  return out;
+}
+
+// A later device at the same path replaces the earlier one.
+void AddDevice(Device device, Spec* spec) {
+  std::erase_if(spec->devices, [&device](const Device& d) { return d.path == device.path; });
+  spec->devices.push_back(std::move(device));
+}
+
+// What has a meaning of its own in every container: its terminals, its descriptors, its tmpfs's.
+bool IsOwnInContainer(const std::string& name) {
+  static constexpr std::array<std::string_view, 9> kOwn = {
+      "pts", "shm", "mqueue", "fd", "hugepages", ".lxc", ".lxd-mounts", ".udev", "ptmx"};
+  return name == "console" || std::find(kOwn.begin(), kOwn.end(), name) != kOwn.end();
+}
+
+// All device nodes below `directory`; symlinks are not followed. `top_level` filters the names
+// directly in it.
+Result<std::vector<Device>> DevicesBelow(const std::string& directory,
+                                         const std::string& container_directory,
+                                         bool (*skip_top_level)(const std::string&)) {
+  std::vector<Device> out;
+  std::error_code error;
+  fs::recursive_directory_iterator at(directory, fs::directory_options::skip_permission_denied,
+                                      error);
+  const fs::recursive_directory_iterator end;
+  for (; !error && at != end; at.increment(error)) {
+    const std::string path = at->path().string();
+    if (at.depth() == 0 && skip_top_level != nullptr &&
+        skip_top_level(at->path().filename().string())) {
+      at.disable_recursion_pending();
+      continue;
+    }
+    const std::string relative = path.substr(directory.size());
+    if (auto device =
+            FindDevice(path, CleanContainerPath(Cat(container_directory, "/", relative)))) {
+      out.push_back(std::move(*device));
+    }
+  }
+  // A node that went away during the walk (hot plugging) is not an error.
+  if (error && error != std::errc::no_such_file_or_directory) {
+    return ErrnoStatus(error.value(), Cat("list devices in ", directory));
+  }
+  return out;
+}
+
+Status AddRequested(const RequestedDevice& requested, bool privileged, Spec* spec) {
+  const std::string access = CRISP_TRY(CheckPermissions(requested.permissions));
+  if (requested.host_path.empty()) return InvalidArgument("host_path is empty");
+  const std::unique_ptr<char, void (*)(void*)> resolved(
+      ::realpath(requested.host_path.c_str(), nullptr), ::free);
+  if (!resolved) return Errno("host_path ", requested.host_path);
+  const std::string source = resolved.get();
+  const std::string destination = CleanContainerPath(
+      requested.container_path.empty() ? requested.host_path : requested.container_path);
+  CRISP_RETURN_IF_ERROR(CheckText("container_path", destination));
+
+  std::vector<Device> devices;
+  if (auto device = FindDevice(source, destination)) {
+    devices.push_back(std::move(*device));
+  } else if (std::error_code ignored; fs::is_directory(source, ignored)) {
+    devices = CRISP_TRY(DevicesBelow(source, destination, nullptr));
+    if (devices.empty()) return InvalidArgument("directory ", source, " holds no device nodes");
+  } else {
+    return InvalidArgument(source, " is neither a device node nor a directory");
+  }
+  for (Device& device : devices) {
+    if (!privileged) {
+      spec->resources.devices.push_back({true, device.type, device.major, device.minor, access});
+    }
+    AddDevice(std::move(device), spec);
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+Status BuildDevices(const ContainerRequest& request, const HostFacts& host, Spec* spec) {
+  if (request.privileged) {
+    spec->resources.devices = {{true, 'a', {}, {}, "rwm"}};
+    for (Device& device :
+         CRISP_TRY(DevicesBelow(host.device_directory, "/dev", IsOwnInContainer))) {
+      AddDevice(std::move(device), spec);
+    }
+  } else {
+    spec->resources.devices = DefaultRules();
+  }
+  for (const RequestedDevice& device : request.devices) {
+    CRISP_RETURN_IF_ERROR(
+        AddRequested(device, request.privileged, spec).Wrap("device ", device.container_path));
+  }
+  return OkStatus();
+}
+
+}  // namespace crisp::oci
