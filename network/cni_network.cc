@@ -89,6 +89,10 @@ Result<PodAddresses> CniNetwork::Add(const Attachment& attachment, const CancelT
                          " is attached, or an earlier ADD failed: DEL comes first");
   }
   const std::string where = Cat("network ", cached.config.name);
+  // An ADD that cannot run to its end is not begun: its DEL could not run either.
+  for (const PluginConfig& plugin : cached.config.plugins) {
+    CRISP_TRY(runner_.FindProgram(plugin.type).Wrap(where, ": cni ADD ", plugin.type));
+  }
   CRISP_FAILPOINT("network.cache.write");
   CRISP_RETURN_IF_ERROR(cache_.Write(attachment.sandbox, cached));
   cached.result = CRISP_TRY(AddAll(attachment, cached, cancel).Wrap(where));

@@ -52,8 +52,10 @@ class PluginRunner {
   // The plugin's stdout. A DEL that the plugin answers with "unknown container" is a success.
   Result<std::string> Run(const PluginCall& call, const CancelToken& cancel) const;
 
- private:
+  // The path of a plugin's program; kFailedPrecondition names the directories searched.
   Result<std::string> FindProgram(const std::string& type) const;
+
+ private:
   std::vector<std::string> Environment(const PluginCall& call) const;
   Result<std::string> Execute(const PluginCall& call, const CancelToken& cancel) const;
 

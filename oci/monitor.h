@@ -97,7 +97,8 @@ class Monitor {
 };
 
 // For undo and recovery: ends the monitor that state_dir/pid names, whatever its state, and with it
-// its container's PID 1; removes its socket and pid file, not the exit record. Nothing there is OK.
+// its container's PID 1 (but one that must be killed, because it is stopped, leaves PID 1 to the
+// runtime's delete); removes its socket and pid file, not the exit record. Nothing there is OK.
 // kDeadlineExceeded: the killed monitor is still there. Blocks; not for the loop thread.
 Status EnsureMonitorGone(const std::string& state_dir, MonoTime deadline);
 

@@ -1,0 +1,31 @@
+// crisp-init: PID 1 of a PID namespace that the containers of a pod share.
+//
+// It is the only file of its rootfs, so /proc/1/root shows nothing. It reaps what is left to it
+// (pid_namespaces(7): orphans become children of the namespace's PID 1), sleeps, and ends on
+// SIGTERM, upon which the kernel kills the namespace.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+
+int main(int argc, char** argv) {
+  if (argc == 2 && std::strcmp(argv[1], "--version") == 0) {
+    constexpr char kVersion[] = "crisp-init " CRISP_VERSION "\n";
+    return ::write(STDOUT_FILENO, kVersion, sizeof(kVersion) - 1) < 0 ? 1 : 0;
+  }
+  if (argc != 1) {
+    constexpr char kUsage[] = "crisp-init: takes no arguments but --version\n";
+    return ::write(STDERR_FILENO, kUsage, sizeof(kUsage) - 1) < 0 ? 1 : 2;
+  }
+  // All blocked: a signal without a handler is not delivered to a namespace's PID 1, a blocked one
+  // waits for sigwaitinfo.
+  sigset_t all;
+  ::sigfillset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  for (;;) {
+    while (::waitpid(-1, nullptr, WNOHANG | __WALL) > 0) {
+    }
+    if (::sigwaitinfo(&all, nullptr) == SIGTERM) return 0;
+  }
+}

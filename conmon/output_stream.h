@@ -1,0 +1,70 @@
+// OutputStream: one of the container's output pipes (or its pty) on its way to log and clients.
+//
+// Threads: one.
+// An unfinished line is kept here between reads, so that records do not depend on how the container
+// cut its writes; it is the only thing that is lost when the monitor is killed.
+#ifndef CRISP_CONMON_OUTPUT_STREAM_H_
+#define CRISP_CONMON_OUTPUT_STREAM_H_
+
+#include <string>
+#include <string_view>
+
+#include "base/core/unique_fd.h"
+#include "conmon/line_formatter.h"
+#include "conmon/log_file.h"
+#include "conmon/poller.h"
+#include "conmon/protocol.h"
+#include "conmon/scratch.h"
+
+namespace crisp::conmon {
+
+class OutputStream final : public Poller::Handler {
+ public:
+  // The attached clients, and whoever decides when to read.
+  class Owner {
+   public:
+    virtual void OnReadable(OutputStream* stream) = 0;
+    virtual void OnData(MessageType type, std::string_view data) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+  enum class Outcome { kData, kNothing, kEnd };
+
+  // `type`: kAttachStdout or kAttachStderr; it names the stream in the log too.
+  OutputStream(MessageType type, size_t line_limit, Owner* owner)
+      : type_(type),
+        formatter_(type == MessageType::kAttachStdout ? "stdout" : "stderr", line_limit),
+        owner_(owner) {}
+
+  void Take(UniqueFd fd) { fd_ = std::move(fd); }
+  bool open() const { return fd_.valid(); }
+  int fd() const { return fd_.get(); }
+
+  // One read(2), formatted, logged and given to the owner. After kEnd call End().
+  Outcome ReadOnce(Scratch* scratch, LogFile* log);
+  // Closes the descriptor and logs the unfinished line with tag P.
+  void End(Scratch* scratch, LogFile* log);
+  // Gives memory back that is not needed while nothing comes.
+  void OnIdle();
+
+  size_t last_read_bytes() const { return last_read_bytes_; }
+  const std::string& unfinished_line() const { return carry_; }
+  void RestoreUnfinishedLine(std::string line) { carry_ = std::move(line); }
+
+  void OnEvents(uint32_t) override { owner_->OnReadable(this); }
+  // In the poller; kept by the owner.
+  bool watched = false;
+
+ private:
+  MessageType type_;
+  LineFormatter formatter_;
+  Owner* owner_;
+  UniqueFd fd_;
+  std::string carry_;
+  size_t last_read_bytes_ = 0;
+};
+
+}  // namespace crisp::conmon
+
+#endif  // CRISP_CONMON_OUTPUT_STREAM_H_

@@ -1,0 +1,214 @@
+#include "conmon/stdio.h"
+
+#include <malloc.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace crisp::conmon {
+namespace {
+
+constexpr int64_t kIdle_ms = 1000;
+constexpr int64_t kDrainQuiet_ms = 100;
+constexpr int64_t kDrainLimit_ms = 2000;
+constexpr size_t kTrickle_bytes = 2048;
+constexpr size_t kTorrent_bytes = 48 << 10;
+constexpr int64_t kTrickle_us = 500;
+constexpr useconds_t kGather_us = 100;
+// What a pipe can hold at most; beyond that FinishDrain is racing with a writer.
+constexpr int kLastReads = (1 << 20) / static_cast<int>(Scratch::kReadSize);
+
+bool HasInput(int fd) {
+  pollfd wait{fd, POLLIN, 0};
+  return ::poll(&wait, 1, 0) > 0 && (wait.revents & POLLIN) != 0;
+}
+
+}  // namespace
+
+Stdio::Stdio(const Options* options, Poller* poller, Clients* clients)
+    : options_(options),
+      poller_(poller),
+      clients_(clients),
+      scratch_(static_cast<size_t>(options->log_line_limit_bytes)),
+      out_(MessageType::kAttachStdout, static_cast<size_t>(options->log_line_limit_bytes), this),
+      err_(MessageType::kAttachStderr, static_cast<size_t>(options->log_line_limit_bytes), this),
+      stdin_(poller, this) {}
+
+Result<ChildStdio> Stdio::MakePipes(RuntimeCreate* runtime) {
+  runtime_ = runtime;
+  ChildStdio child;
+  FdPair err = CRISP_TRY(MakePipe());
+  child.err = std::move(err.second);
+  err_.Take(std::move(err.first));
+  if (options_->terminal) {
+    child.out = CRISP_TRY(child.err.Duplicate());  // the runtime's words; the container has its pty
+  } else {
+    FdPair out = CRISP_TRY(MakePipe());
+    child.out = std::move(out.second);
+    out_.Take(std::move(out.first));
+    if (options_->stdin_open) {
+      FdPair in = CRISP_TRY(MakePipe());
+      child.in = std::move(in.first);
+      CRISP_RETURN_IF_ERROR(SetNonBlocking(in.second.get()));
+      stdin_.Take(std::move(in.second));
+    }
+  }
+  for (OutputStream* stream : {&out_, &err_}) CRISP_RETURN_IF_ERROR(Watch(stream));
+  return child;
+}
+
+Status Stdio::Begin(UniqueFd terminal) {
+  for (OutputStream* stream : {&out_, &err_}) {
+    while (stream->open() && HasInput(stream->fd()) && runtime_->CollectDiagnosis(stream->fd())) {
+    }
+  }
+  runtime_ = nullptr;
+  phase_ = Phase::kRunning;
+  if (!terminal) return OkStatus();
+  Unwatch(&err_);
+  err_.Take(UniqueFd());
+  if (options_->stdin_open) stdin_.Take(CRISP_TRY(terminal.Duplicate()));
+  out_.Take(std::move(terminal));
+  return Watch(&out_);
+}
+
+Status Stdio::Watch(OutputStream* stream) {
+  if (stream->watched || !stream->open()) return OkStatus();
+  CRISP_RETURN_IF_ERROR(SetNonBlocking(stream->fd()));
+  CRISP_RETURN_IF_ERROR(poller_->Add(stream->fd(), EPOLLIN, stream));
+  stream->watched = true;
+  return OkStatus();
+}
+
+void Stdio::Unwatch(OutputStream* stream) {
+  if (std::exchange(stream->watched, false)) poller_->Remove(stream->fd(), stream);
+}
+
+void Stdio::EndStream(OutputStream* stream) {
+  Unwatch(stream);
+  stream->End(&scratch_, &log_);
+}
+
+void Stdio::Diagnose(OutputStream* stream) {
+  if (!runtime_->CollectDiagnosis(stream->fd())) Unwatch(stream);
+}
+
+void Stdio::OnReadable(OutputStream* stream) {
+  if (phase_ == Phase::kCreating) return Diagnose(stream);
+  const int64_t now = NowMs();
+  if (!clients_->ReadyForOutput(now)) return Pause();
+  idle_at_ms_ = now + kIdle_ms;
+  quiet_end_ms_ = now + kDrainQuiet_ms;
+  switch (stream->ReadOnce(&scratch_, &log_)) {
+    case OutputStream::Outcome::kData:
+      return Gather(*stream);
+    case OutputStream::Outcome::kEnd:
+      return EndStream(stream);
+    case OutputStream::Outcome::kNothing:
+      return;
+  }
+}
+
+// A container that writes each line by itself, and fast, would wake us for each: both would spend
+// their time in the scheduler. While that is so, a moment's rest after each read lets lines come
+// together; it ends when reads come rarely or nearly fill the pipe.
+void Stdio::Gather(const OutputStream& stream) {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const int64_t now_us = static_cast<int64_t>(now.tv_sec) * 1000000 + now.tv_nsec / 1000;
+  const bool often = now_us - last_read_us_ < kTrickle_us;
+  last_read_us_ = now_us;
+  const size_t size = stream.last_read_bytes();
+  if (!often || size >= kTorrent_bytes) gathering_ = false;
+  if (often && size < kTrickle_bytes) gathering_ = true;
+  if (gathering_) ::usleep(kGather_us);
+}
+
+void Stdio::Pause() {
+  paused_ = true;
+  Unwatch(&out_);
+  Unwatch(&err_);
+}
+
+void Stdio::ResumeIfReady(int64_t now_ms) {
+  if (!clients_->ReadyForOutput(now_ms)) return;
+  paused_ = false;
+  quiet_end_ms_ = now_ms + kDrainQuiet_ms;
+  for (OutputStream* stream : {&out_, &err_}) {
+    if (!Watch(stream).ok()) EndStream(stream);
+  }
+}
+
+int64_t Stdio::DeadlineMs() const {
+  int64_t deadline = scratch_.held() ? idle_at_ms_ : INT64_MAX;
+  if (paused_) deadline = std::min(deadline, clients_->StallEndMs());
+  if (phase_ == Phase::kDraining) {
+    deadline = std::min(deadline, paused_ ? drain_end_ms_ : std::min(quiet_end_ms_, drain_end_ms_));
+  }
+  return deadline;
+}
+
+void Stdio::OnTimer(int64_t now_ms) {
+  if (paused_) ResumeIfReady(now_ms);
+  if (scratch_.held() && now_ms >= idle_at_ms_) {
+    scratch_.Release();
+    out_.OnIdle();
+    err_.OnIdle();
+    ::malloc_trim(0);
+  }
+}
+
+void Stdio::BeginDrain() {
+  const int64_t now = NowMs();
+  phase_ = Phase::kDraining;
+  quiet_end_ms_ = now + kDrainQuiet_ms;
+  drain_end_ms_ = now + kDrainLimit_ms;
+}
+
+bool Stdio::drained() const {
+  if (!out_.open() && !err_.open()) return true;
+  const int64_t now = NowMs();
+  return now >= drain_end_ms_ || (!paused_ && now >= quiet_end_ms_);
+}
+
+void Stdio::FinishDrain() {
+  for (OutputStream* stream : {&out_, &err_}) {
+    for (int i = 0; stream->open() && i < kLastReads; ++i) {
+      if (stream->ReadOnce(&scratch_, &log_) != OutputStream::Outcome::kData) break;
+    }
+    EndStream(stream);
+  }
+  scratch_.Release();
+}
+
+Status Stdio::Resize(uint16_t columns, uint16_t rows) {
+  if (!options_->terminal) return FailedPrecondition("resize: this container has no terminal");
+  winsize size{};
+  size.ws_col = columns;
+  size.ws_row = rows;
+  if (!out_.open()) return FailedPrecondition("resize: the container closed its terminal");
+  if (::ioctl(out_.fd(), TIOCSWINSZ, &size) != 0) return Errno("resize terminal");
+  return OkStatus();
+}
+
+void Stdio::WriteInput(std::string_view data) {
+  stdin_.Write(data);
+  if (stdin_.blocked()) clients_->PauseInput();
+}
+
+// A terminal has no end of input that could be sent: as in other runtimes it stays open, so that a
+// client may detach and come back (streaming.md 6.6 speaks of pipes).
+void Stdio::OnAttachInputEnd() {
+  if (options_->stdin_once && !options_->terminal) stdin_.Close();
+}
+
+Status Stdio::CloseInput() {
+  if (options_->terminal) return FailedPrecondition("a terminal's input cannot be closed");
+  stdin_.Close();
+  return OkStatus();
+}
+
+}  // namespace crisp::conmon
