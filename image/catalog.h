@@ -1,0 +1,84 @@
+// Catalog: all images, names and layers in memory, without any I/O.
+//
+// What:    answers List and Find, and says what a change means (which image loses a tag, what
+//          nobody needs any more). The store writes that to disk and calls back.
+// States of an image:
+//
+//            Put ──> listed ──Unlist──> unlisted ──Drop──> gone
+//                       ^                   │
+//                       └────── Put ────────┘
+//
+//          Unlisted: removed by the user while containers hold leases.
+// Threads: none of its own: the owner's lock.
+#ifndef CRISP_IMAGE_CATALOG_H_
+#define CRISP_IMAGE_CATALOG_H_
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/core/result.h"
+#include "image/image_database.h"
+#include "image/image_service.h"
+#include "image/layer.h"
+
+namespace crisp::image {
+
+// One image's place in the catalog; a lease keeps a second pointer to it.
+struct CatalogEntry {
+  ImageRow row;  // `listed` is below
+  // Shared with leases, which look at it without a lock when they end.
+  std::shared_ptr<std::atomic<bool>> listed = std::make_shared<std::atomic<bool>>(true);
+  std::vector<LayerPtr> layers;  // bottom first
+  std::set<std::string> tags;
+  std::set<std::string> digests;
+  ImagePtr image;  // what is shown: made anew with every change of names
+};
+using CatalogEntryPtr = std::shared_ptr<CatalogEntry>;
+
+class Catalog {
+ public:
+  void SetPinned(std::set<std::string> references);
+
+  void PutLayer(LayerPtr layer);
+  // nullptr: not there.
+  LayerPtr FindLayer(const std::string& key) const;
+  const std::map<std::string, LayerPtr>& layers() const { return layers_; }
+
+  // Adds the image, or lists it again (its layers stay then). Row's layer_keys must be present.
+  void PutImage(ImageRow row);
+  // Moves the name here from whoever has it.
+  void PutName(const NameRow& name);
+  void Unlist(const std::string& image_id);
+  // Forgets an unlisted image; its layers lose a holder.
+  void DropImage(const std::string& image_id);
+  void DropLayer(const std::string& key) { layers_.erase(key); }
+
+  std::vector<ImagePtr> List() const;
+  // Unlisted ones too.
+  std::vector<ImagePtr> All() const;
+  Result<ImagePtr> Find(const std::string& reference) const;
+  CatalogEntryPtr FindEntry(const std::string& image_id) const;
+  // Unlisted images that no lease holds, and layers that nothing but the catalog holds.
+  std::vector<std::string> UnheldImages() const;
+  std::vector<std::string> UnheldLayers() const;
+
+  uint64_t used_bytes() const;
+  uint64_t inodes_used() const;
+
+ private:
+  void Show(CatalogEntry& entry);
+  Result<ImagePtr> FindByPrefix(const std::string& hex) const;
+
+  std::map<std::string, CatalogEntryPtr> images_;  // by id
+  std::map<std::string, std::string> names_;       // full reference to id; listed images only
+  std::map<std::string, LayerPtr> layers_;         // by key
+  std::set<std::string> pinned_;
+};
+
+}  // namespace crisp::image
+
+#endif  // CRISP_IMAGE_CATALOG_H_

@@ -1,0 +1,157 @@
+// ImageService: the door of the image room. Everything that the daemon knows about images.
+//
+// What:     images and layers on disk, pulls through crisp-pull, root filesystems for containers.
+// Contract: cri-contract section 12; OCI image-spec and distribution-spec (named where used).
+// Persistence: images.db (SQLite, FULL) and layers/ below Options::root; all rows are in memory
+// too,
+//           so that List and Find never touch the disk.
+// Threads:  every method may be called from any thread. List, Find and FsInfo never block on disk
+//           or network. Pull blocks its caller (a pull lane) until the image is visible.
+// Units:    bytes; ns since the epoch.
+// After a failure: a failed, cancelled or killed Pull/Import leaves nothing visible; its temporary
+//           directories are removed at once or at the next start.
+#ifndef CRISP_IMAGE_IMAGE_SERVICE_H_
+#define CRISP_IMAGE_IMAGE_SERVICE_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/core/cancel.h"
+#include "base/core/result.h"
+#include "base/telemetry.h"
+
+namespace crisp {
+class Reaper;
+}
+
+namespace crisp::image {
+
+// What a container needs of an image's config (image-spec config.md, "config").
+struct ImageConfig {
+  std::string user;  // "uid", "name", "uid:gid", "name:group" or empty
+  std::vector<std::string> env;
+  std::vector<std::string> entrypoint;
+  std::vector<std::string> cmd;
+  std::string working_dir;
+  std::string stop_signal;
+  std::vector<std::string> volumes;
+  std::map<std::string, std::string> labels;
+};
+
+// One image, immutable once published; a changed tag makes a new object.
+struct Image {
+  std::string id;                         // "sha256:<hex of the config digest>"
+  std::vector<std::string> repo_tags;     // full names, sorted, unique
+  std::vector<std::string> repo_digests;  // name@sha256:..., sorted, unique
+  std::vector<std::string> diff_ids;      // bottom layer first
+  std::string chain_id;                   // image-spec "Layer ChainID" of the top layer
+  int64_t size_bytes = 0;                 // unpacked
+  bool pinned = false;
+  ImageConfig config;
+};
+using ImagePtr = std::shared_ptr<const Image>;
+
+struct RegistryAuth {  // cri-contract 12.3; never logged
+  std::string username;
+  std::string password;
+  std::string identity_token;
+  std::string registry_token;
+  std::string server_address;  // empty: any
+};
+
+struct PullRequest {
+  std::string reference;  // as the user wrote it; normalised inside
+  RegistryAuth auth;
+  CancelToken cancel;
+};
+
+struct FsInfo {
+  std::string mountpoint;  // existing directory of the store
+  uint64_t used_bytes = 0;
+  uint64_t inodes_used = 0;
+  int64_t timestamp_ns = 0;
+};
+
+// Keeps an image's layers on disk while it is held, also when the image is removed meanwhile.
+// Leases live in memory: containers persist their image id and acquire it again at recovery. What
+// was removed while leased stays on disk ("unlisted") until CollectGarbage(), so that this works.
+class Lease {
+ public:
+  virtual ~Lease() = default;
+  virtual const ImagePtr& image() const = 0;
+};
+using LeasePtr = std::shared_ptr<const Lease>;
+
+struct RegistryOptions {
+  std::vector<std::string> mirrors;  // "host:port" or URL, tried in order before the registry
+  bool plain_http = false;
+  bool skip_tls_verify = false;
+  std::string ca_file;
+};
+
+struct Options {
+  std::string root;         // e.g. /var/lib/crisp; layers/, images/, images.db are below it
+  std::string pull_binary;  // crisp-pull
+  std::map<std::string, RegistryOptions> registries;  // key: registry host as in references
+  std::string default_platform_os = "linux";
+  std::string default_platform_arch;  // empty: this machine's
+  int parallel_layers = 3;
+  int pull_stall_seconds = 60;             // a pull fails when nothing comes for so long
+  std::vector<std::string> pinned_images;  // references
+  std::vector<int> pull_cgroup_dirs;       // where crisp-pull is moved to
+  Reaper* reaper = nullptr;
+  Telemetry* telemetry = nullptr;  // required
+};
+
+class ImageService {
+ public:
+  // Opens (makes) the store, drops what an earlier process left half-made.
+  static Result<std::unique_ptr<ImageService>> Open(Options options);
+  virtual ~ImageService() = default;
+
+  // Every image, sorted by id.
+  virtual std::vector<ImagePtr> List() const = 0;
+  // By full id, unambiguous id prefix (with or without "sha256:"), name:tag, name@digest or short
+  // name. nullptr: none. kInvalidArgument: not a reference and not an id; kFailedPrecondition: the
+  // prefix is ambiguous.
+  virtual Result<ImagePtr> Find(const std::string& reference) const = 0;
+  // The image id. Codes: kNotFound (manifest), kUnauthenticated/kPermissionDenied, kUnavailable
+  // (no registry answered), kDataLoss (digest mismatch), kInvalidArgument (reference),
+  // kCancelled/kDeadlineExceeded.
+  virtual Result<std::string> Pull(const PullRequest& request) = 0;
+  // Imports an OCI layout directory, an OCI archive or a docker-archive tarball. `name` overrides
+  // the reference in the archive. Returns the image ids.
+  virtual Result<std::vector<std::string>> Import(const std::string& path,
+                                                  const std::string& name) = 0;
+  // Removes the image with all its tags; missing is OK (cri-contract 12.4). Layers that no image
+  // and no lease uses are deleted.
+  virtual Status Remove(const std::string& reference) = 0;
+  // From cached numbers; refreshed by the store's own writes.
+  virtual FsInfo GetFsInfo() const = 0;
+
+  // `image_id`: the full id. kNotFound when the image is not there, e.g. removed between Find and
+  // here. Until the first CollectGarbage() images that were removed while leased by an earlier
+  // process can be acquired too (recovery of their containers).
+  virtual Result<LeasePtr> Acquire(const std::string& image_id) = 0;
+
+  // Call once, when recovery has acquired what its containers use: from then on removed images and
+  // unreferenced layers are deleted as soon as nothing holds them. Until then nothing is deleted.
+  virtual void CollectGarbage() = 0;
+
+  // Mounts `lease`'s layers with `upper`/`work` as a writable overlay on `target` (private
+  // propagation). All directories exist. Undo: EnsureUnmounted(target).
+  virtual Status MountRootfs(const Lease& lease, const std::string& upper, const std::string& work,
+                             const std::string& target) = 0;
+
+  // Registries and pinned images may change at run time (SIGHUP).
+  virtual void Reload(std::map<std::string, RegistryOptions> registries,
+                      std::vector<std::string> pinned_images) = 0;
+};
+
+}  // namespace crisp::image
+
+#endif  // CRISP_IMAGE_IMAGE_SERVICE_H_

@@ -1,0 +1,115 @@
+// ImageStore: the catalog, its database and the directories of layers, kept in step.
+//
+// What:    layers are added one by one while a pull runs and belong to nobody but the pull until
+//          PublishImages makes rows of them; whatever has no row is removed at the next Open.
+//          Removing goes the other way: rows first (durably), then directories, moved to tmp/ at
+//          once and deleted behind.
+// Threads: any. Reading takes a short lock; writing takes the write lock first (write < state),
+// which
+//          is held across SQLite and renames.
+// Errors:  name the image or layer. After a failed PublishImages nothing is visible; layers stay as
+//          long as the caller holds them.
+// Power cuts: a background syncfs marks layers durable. At Open, layers of an earlier boot that are
+//          not durable are dropped with the images that need them.
+#ifndef CRISP_IMAGE_IMAGE_STORE_H_
+#define CRISP_IMAGE_IMAGE_STORE_H_
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/core/dir_fd.h"
+#include "base/core/result.h"
+#include "base/lane.h"
+#include "image/catalog.h"
+#include "image/image_database.h"
+#include "image/image_service.h"
+#include "image/puller_protocol.h"
+#include "image/store_paths.h"
+
+namespace crisp::image {
+
+struct StoreOptions {
+  std::string root;
+  std::set<std::string> pinned;  // normalised references
+  Telemetry* telemetry = nullptr;
+  std::string boot_id;  // empty: the kernel's; set by tests
+};
+
+// An image whose layers are all in the store.
+struct NewImage {
+  ImageReport report;
+  std::string source_dir;        // absolute: config.json, manifest.json; moved away
+  std::vector<NameRow> names;    // image_id is the report's
+  std::vector<LayerPtr> layers;  // bottom first
+  std::string chain_id;
+};
+
+class ImageStore {
+ public:
+  static Result<std::unique_ptr<ImageStore>> Open(StoreOptions options);
+  ~ImageStore();
+
+  const StorePaths& paths() const { return paths_; }
+
+  std::vector<ImagePtr> List() const;
+  Result<ImagePtr> Find(const std::string& reference) const;
+  FsInfo GetFsInfo() const;
+  // Keeps entry and layers as long as it lives.
+  Result<LeasePtr> Acquire(const std::string& image_id);
+  void SetPinned(std::set<std::string> references);
+
+  // The layer under its diff id or, tied, under its chain id; nullptr when there is none.
+  LayerPtr FindLayer(const std::string& diff_id, const std::string& chain_id) const;
+  // Moves `directory` to its place. When the layer is there already, that one is returned and
+  // `directory` stays.
+  Result<LayerPtr> AddLayer(const Layer& layer, const std::string& directory);
+  Status PublishImages(const std::vector<NewImage>& images);
+
+  Status Remove(const std::string& reference);
+  // Deletes what nothing holds, if deletion is allowed.
+  void Collect();
+  void AllowDeletion();
+  // Returns when everything queued (deleting, syncing) is done. For tests and for the end.
+  void FinishBackgroundWork();
+
+  class LeaseTrigger;
+  class StoreLease;
+
+ private:
+  ImageStore(StoreOptions options, DirFd layers, DirFd images, ImageDatabase database);
+  Status LoadCatalog();
+  Status RemoveStrangers();
+  void CollectWriteLocked();
+  void DropLayerDirectory(const std::string& key);
+  void QueueSync();
+  void SyncAndMark();
+  void QueueRemoval(const std::string& name_in_tmp);
+
+  const StorePaths paths_;
+  Telemetry* const telemetry_;
+  const DirFd layers_dir_;
+  const DirFd images_dir_;
+
+  std::mutex write_mutex_;  // before mutex_
+  ImageDatabase database_;
+  std::atomic<bool> deletion_allowed_{false};
+
+  mutable std::mutex mutex_;  // guards what follows; never held across I/O
+  Catalog catalog_;
+  bool sync_queued_ = false;
+
+  std::shared_ptr<LeaseTrigger> trigger_;
+  std::unique_ptr<Lane> janitor_;  // deletes and syncs, one job at a time
+};
+
+// Layers of a lease that this store made, bottom first.
+const std::vector<LayerPtr>& LayersOf(const Lease& lease);
+
+}  // namespace crisp::image
+
+#endif  // CRISP_IMAGE_IMAGE_STORE_H_

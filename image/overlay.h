@@ -1,0 +1,42 @@
+// Overlay mounts: fsopen/fsconfig with "lowerdir+" where the kernel has it, else mount(2).
+//
+// Contract: Linux Documentation/filesystems/overlayfs.rst. "lowerdir+" came with Linux 6.8 and
+// takes
+//           one directory per call, so that neither the 256 bytes of an fsconfig string nor the
+//           4096 bytes of mount(2)'s options limit the number of layers. The other way names lower
+//           directories relative to a common directory (as /proc/self/mountinfo then shows them),
+//           and through /proc/self/fd when that is too long.
+// Threads:  any. The old way uses a throwaway thread, because it changes its working directory.
+// Errors:   name the target; nothing stays mounted after a failure.
+#ifndef CRISP_IMAGE_OVERLAY_H_
+#define CRISP_IMAGE_OVERLAY_H_
+
+#include <string>
+#include <vector>
+
+#include "base/core/result.h"
+#include "base/core/unique_fd.h"
+
+namespace crisp::image {
+
+struct OverlayOptions {
+  std::string lower_root;          // directory that holds all of `lower`
+  std::vector<std::string> lower;  // names in it, topmost first, each once; not empty
+  std::string upper;               // absolute; empty: a read-only view
+  std::string work;                // on the same file system as `upper`
+  // Skip the sync of the upper's file system at unmount (tens of ms): for uppers that nobody mounts
+  // again after a crash. overlayfs.rst, "Volatile mount".
+  bool volatile_upper = false;
+};
+
+// Mounts on `target` with private propagation.
+Status MountOverlay(const OverlayOptions& options, const std::string& target);
+// The same, not attached anywhere: the mount goes away with the descriptor (and so with the
+// process). kUnimplemented where the kernel has no "lowerdir+".
+Result<UniqueFd> MakeDetachedOverlay(const OverlayOptions& options);
+// The old way, whatever the kernel has. MountOverlay falls back to it.
+Status MountOverlayByOptions(const OverlayOptions& options, const std::string& target);
+
+}  // namespace crisp::image
+
+#endif  // CRISP_IMAGE_OVERLAY_H_

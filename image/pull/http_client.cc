@@ -1,0 +1,228 @@
+#include "image/pull/http_client.h"
+
+#include <curl/curl.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <cctype>
+
+namespace crisp::image {
+namespace {
+
+constexpr long kMaxRedirects = 5;
+constexpr long kConnectTimeoutSeconds = 30;
+// Below this for the whole stall time counts as stalled; one byte now and then is an attack.
+constexpr long kMinBytesPerSecond = 1024;
+constexpr size_t kMaxHeaderBytes = 256 << 10;
+constexpr size_t kMaxErrorBody = 64 << 10;
+
+std::string Lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+// What the callbacks of one transfer share.
+struct Transfer {
+  const HttpRequest* request;
+  CURL* curl;
+  HttpResponse response;
+  size_t header_bytes = 0;
+  Status failure;
+};
+
+bool IsSuccess(long status) { return status >= 200 && status < 300; }
+
+size_t OnHeader(char* data, size_t size, size_t count, void* user) {
+  auto* transfer = static_cast<Transfer*>(user);
+  const size_t n = size * count;
+  transfer->header_bytes += n;
+  if (transfer->header_bytes > kMaxHeaderBytes) {
+    transfer->failure = ResourceExhausted("the answer has too many headers");
+    return 0;
+  }
+  std::string_view line(data, n);
+  if (line.starts_with("HTTP/")) {  // a new answer: after a redirect, or after "100 Continue"
+    transfer->response.headers.clear();
+    transfer->response.body.clear();
+    return n;
+  }
+  const size_t colon = line.find(':');
+  if (colon == std::string_view::npos) return n;
+  std::string_view value = line.substr(colon + 1);
+  while (!value.empty() && std::isspace(static_cast<unsigned char>(value.front()))) {
+    value.remove_prefix(1);
+  }
+  while (!value.empty() && std::isspace(static_cast<unsigned char>(value.back()))) {
+    value.remove_suffix(1);
+  }
+  transfer->response.headers.emplace(Lower(std::string(line.substr(0, colon))), value);
+  return n;
+}
+
+size_t OnBody(char* data, size_t size, size_t count, void* user) {
+  auto* transfer = static_cast<Transfer*>(user);
+  const size_t n = size * count;
+  long status = 0;
+  curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
+  if (IsSuccess(status) && transfer->request->sink) {
+    transfer->response.status = status;
+    transfer->failure = transfer->request->sink(transfer->response,
+                                                Bytes(reinterpret_cast<const uint8_t*>(data), n));
+    return transfer->failure.ok() ? n : 0;
+  }
+  std::string& body = transfer->response.body;
+  if (!IsSuccess(status)) {  // an error's text: as much as is useful
+    body.append(data, std::min(n, kMaxErrorBody - std::min(body.size(), kMaxErrorBody)));
+    return n;
+  }
+  if (body.size() + n > transfer->request->body_limit_bytes) {
+    transfer->failure =
+        ResourceExhausted("the answer is larger than the ", transfer->request->body_limit_bytes,
+                          " bytes that are allowed");
+    return 0;
+  }
+  body.append(data, n);
+  return n;
+}
+
+int OnProgress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  const auto* transfer = static_cast<Transfer*>(user);
+  return transfer->request->stop != nullptr && transfer->request->stop->load() ? 1 : 0;
+}
+
+struct HeaderList {
+  curl_slist* list = nullptr;
+  ~HeaderList() { curl_slist_free_all(list); }
+  void Add(const std::string& line) { list = curl_slist_append(list, line.c_str()); }
+};
+
+void SetOptions(const HttpRequest& request, int stall_seconds, Transfer* transfer, CURL* curl,
+                HeaderList* headers, char* error) {
+  curl_easy_reset(curl);  // keeps connections
+  curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  const bool secure = request.url.starts_with("https:");
+  curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https");
+  curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+  curl_easy_setopt(curl, CURLOPT_MAXREDIRS, kMaxRedirects);
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, kConnectTimeoutSeconds);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, kMinBytesPerSecond);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(stall_seconds));
+  // One connection per transfer: layers run in parallel, and streams of one connection would share
+  // its window.
+  curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+  curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 256L << 10);
+  curl_easy_setopt(curl, CURLOPT_USERAGENT, "crisp/" CRISP_VERSION);
+  curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, OnHeader);
+  curl_easy_setopt(curl, CURLOPT_HEADERDATA, transfer);
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, OnBody);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
+  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, OnProgress);
+  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, transfer);
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
+  if (request.tls.skip_verify) {
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+  }
+  if (!request.tls.ca_file.empty()) {
+    curl_easy_setopt(curl, CURLOPT_CAINFO, request.tls.ca_file.c_str());
+  }
+  for (const std::string& header : request.headers) headers->Add(header);
+  if (!request.authorization.empty()) headers->Add("Authorization: " + request.authorization);
+  if (request.range_from > 0) headers->Add(Cat("Range: bytes=", request.range_from, "-"));
+  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers->list);
+  if (!request.post_body.empty()) {
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, static_cast<long>(request.post_body.size()));
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.post_body.c_str());
+  }
+}
+
+Status FromCurl(CURLcode code, const char* detail, int stall_seconds) {
+  const std::string text = *detail != 0 ? detail : curl_easy_strerror(code);
+  switch (code) {
+    case CURLE_ABORTED_BY_CALLBACK:
+      return Cancelled("the transfer was stopped");
+    case CURLE_OPERATION_TIMEDOUT:
+      return DeadlineExceeded("nothing or too little came for ", stall_seconds, " s");
+    case CURLE_UNSUPPORTED_PROTOCOL:
+      return InvalidArgument("not an http or https address, or a redirect to something else");
+    case CURLE_TOO_MANY_REDIRECTS:
+      return InvalidArgument("more than ", kMaxRedirects, " redirects");
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_GOT_NOTHING:
+      return Status(Code::kUnavailable, text, ECONNRESET);
+    default:
+      return Status(Code::kUnavailable, text, ECONNREFUSED);
+  }
+}
+
+}  // namespace
+
+void HttpClient::GlobalInit() { curl_global_init(CURL_GLOBAL_DEFAULT); }
+
+HttpClient::HttpClient(int stall_seconds)
+    : stall_seconds_(stall_seconds), curl_(curl_easy_init(), curl_easy_cleanup) {}
+HttpClient::~HttpClient() = default;
+
+Result<HttpResponse> HttpClient::Perform(const HttpRequest& request) {
+  CURL* curl = curl_.get();
+  if (curl == nullptr) return Internal("libcurl does not start");
+  Transfer transfer{&request, curl, {}, 0, {}};
+  HeaderList headers;
+  char error[CURL_ERROR_SIZE] = "";
+  SetOptions(request, stall_seconds_, &transfer, curl, &headers, error);
+  const CURLcode code = curl_easy_perform(curl);
+  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &transfer.response.status);
+  // The error buffer lives on this stack.
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, nullptr);
+  if (!transfer.failure.ok()) return std::move(transfer.failure);
+  if (code != CURLE_OK) {
+    return FromCurl(code, error, stall_seconds_).Wrap(PrintableUrl(request.url));
+  }
+  return std::move(transfer.response);
+}
+
+std::string HttpResponse::Header(const std::string& lower_name) const {
+  const auto it = headers.find(lower_name);
+  return it == headers.end() ? std::string() : it->second;
+}
+
+std::string PrintableUrl(const std::string& url) {
+  std::string out = url.substr(0, url.find_first_of("?#"));
+  const size_t scheme = out.find("://");
+  const size_t start = scheme == std::string::npos ? 0 : scheme + 3;
+  const size_t at = out.substr(0, out.find('/', start)).rfind('@');
+  if (at != std::string::npos && at >= start) out.erase(start, at + 1 - start);
+  return out;
+}
+
+std::string BasicAuthorization(const std::string& user, const std::string& password) {
+  const std::string plain = Cat(user, ':', password);
+  std::string out(4 * ((plain.size() + 2) / 3) + 1, '\0');
+  const int n = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                reinterpret_cast<const unsigned char*>(plain.data()),
+                                static_cast<int>(plain.size()));
+  out.resize(static_cast<size_t>(n));
+  return "Basic " + out;
+}
+
+std::string UrlEncode(const std::string& text) {
+  std::string out;
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  for (char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) || c == '-' || c == '.' || c == '_' || c == '~') {
+      out += c;
+    } else {
+      out += Cat('%', kHex[byte >> 4], kHex[byte & 15]);
+    }
+  }
+  return out;
+}
+
+}  // namespace crisp::image

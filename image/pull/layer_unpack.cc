@@ -1,0 +1,97 @@
+#include "image/pull/layer_unpack.h"
+
+#include <thread>
+
+#include "image/pull/buffer_ring.h"
+#include "image/pull/decompress.h"
+#include "image/pull/hasher.h"
+#include "image/pull/tar_reader.h"
+
+namespace crisp::image {
+namespace {
+
+// 2 MiB and 3 MiB per layer: enough to keep both sides busy, and small against the 64 MiB that a
+// pull may use.
+constexpr size_t kCompressedBuffers = 8;
+constexpr size_t kPlainBuffers = 12;
+constexpr size_t kBufferBytes = 256 << 10;
+
+Status Receive(const LayerTask& task, BufferRing& out, int64_t* received) {
+  const std::string algorithm = task.blob_digest ? task.blob_digest->algorithm() : "sha256";
+  Hasher hasher(algorithm);
+  int64_t& total = *received;
+  const ByteSink sink = [&](Bytes bytes) -> Status {
+    total += static_cast<int64_t>(bytes.size());
+    if (task.blob_bytes >= 0 && total > task.blob_bytes) {
+      return DataLoss("the blob is larger than the ", task.blob_bytes,
+                      " bytes that its descriptor says");
+    }
+    if (task.blob_digest) hasher.Update(bytes);
+    return out.Write(bytes);
+  };
+  CRISP_RETURN_IF_ERROR(task.producer(sink, *task.stop));
+  if (task.blob_bytes >= 0 && total != task.blob_bytes) {
+    return DataLoss("the blob has ", total, " bytes; its descriptor says ", task.blob_bytes);
+  }
+  if (!task.blob_digest) return OkStatus();
+  const Digest actual = CRISP_TRY(hasher.Finish());
+  if (actual == *task.blob_digest) return OkStatus();
+  return DataLoss("digest mismatch: expected ", task.blob_digest->ToString(), ", got ",
+                  actual.ToString());
+}
+
+Status VerifyDiffId(const LayerTask& task, Hasher& hasher) {
+  const Digest actual = CRISP_TRY(hasher.Finish());
+  if (actual == task.diff_id) return OkStatus();
+  return DataLoss("diff id mismatch: expected ", task.diff_id.ToString(), ", got ",
+                  actual.ToString());
+}
+
+Result<LayerSummary> WriteLayer(const LayerTask& task, ByteStream& plain) {
+  TarReader reader(plain);
+  LayerTree tree = CRISP_TRY(LayerTree::Create(task.directory, task.parents));
+  LayerWriter writer(tree);
+  for (;;) {
+    const std::optional<TarEntry> entry = CRISP_TRY(reader.Next());
+    if (!entry) break;
+    CRISP_RETURN_IF_ERROR(writer.Apply(*entry, reader));
+  }
+  // What stands behind the end of the archive is part of the diff id.
+  while (!CRISP_TRY(plain.Next()).empty()) {
+  }
+  return writer.Finish();
+}
+
+}  // namespace
+
+Result<LayerSummary> UnpackLayer(const LayerTask& task) {
+  BufferRing compressed(kCompressedBuffers, kBufferBytes);
+  // In the decompressor's thread: writing files is the longer half of the work.
+  Hasher diff_hasher;
+  BufferRing plain(kPlainBuffers, kBufferBytes, [&](Bytes bytes) { diff_hasher.Update(bytes); });
+  std::atomic<bool>& stop = *task.stop;
+  int64_t received = 0;
+  std::thread receiver([&] { compressed.Finish(Receive(task, compressed, &received)); });
+  std::thread decompressor([&] {
+    Status status = Decompress(compressed, plain);
+    if (!status.ok()) {
+      stop.store(true);
+      compressed.Abort();
+    }
+    plain.Finish(std::move(status));
+  });
+  Result<LayerSummary> result = WriteLayer(task, plain);
+  if (!result.ok()) {
+    stop.store(true);
+    plain.Abort();
+    compressed.Abort();
+  }
+  decompressor.join();
+  receiver.join();
+  if (!result.ok()) return result;
+  CRISP_RETURN_IF_ERROR(VerifyDiffId(task, diff_hasher));
+  result->received_bytes = received;
+  return result;
+}
+
+}  // namespace crisp::image

@@ -1,0 +1,54 @@
+// Registry: manifests and blobs of one repository, from its mirrors in order and then the registry.
+//
+// Contract: distribution-spec "Pulling manifests", "Pulling blobs". What is asked for by digest is
+//           verified; a manifest by tag must agree with the server's Docker-Content-Digest.
+// Threads:  FetchBlob and StreamBlob from any thread.
+// Errors:   the registry's own (the last endpoint's), with what the mirrors said behind it.
+// Retries:  what breaks off, 429 and 5xx are tried again with a growing pause; a blob goes on where
+//           it broke off (Range).
+#ifndef CRISP_IMAGE_PULL_REGISTRY_H_
+#define CRISP_IMAGE_PULL_REGISTRY_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/core/result.h"
+#include "image/manifest.h"
+#include "image/pull/registry_endpoint.h"
+#include "image/puller_protocol.h"
+#include "image/reference.h"
+
+namespace crisp::image {
+
+struct FetchedManifest {
+  std::string bytes;
+  std::string media_type;
+  Digest digest;
+};
+
+class Registry {
+ public:
+  Registry(const PullerRequest& request, const Reference& reference);
+
+  Result<FetchedManifest> FetchManifest(const std::string& tag_or_digest);
+  // A small blob (a config), verified.
+  Result<std::string> FetchBlob(const Descriptor& blob, size_t limit_bytes);
+  // The bytes as they come; the caller verifies.
+  Status StreamBlob(const Descriptor& blob, const ByteSink& sink, const std::atomic<bool>& stop);
+
+ private:
+  using Attempt = std::function<Status(RegistryEndpoint&)>;
+  // Runs `attempt` on the endpoints in order, each with retries, until one works.
+  Status OnSomeEndpoint(const std::atomic<bool>* stop, const Attempt& attempt);
+
+  const Reference reference_;
+  const int stall_seconds_;
+  std::vector<std::unique_ptr<RegistryEndpoint>> endpoints_;
+  HttpClient client_;  // for manifests and configs
+};
+
+}  // namespace crisp::image
+
+#endif  // CRISP_IMAGE_PULL_REGISTRY_H_

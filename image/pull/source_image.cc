@@ -1,0 +1,65 @@
+#include "image/pull/source_image.h"
+
+namespace crisp::image {
+namespace {
+
+constexpr int kMaxIndexDepth = 3;
+
+}  // namespace
+
+Status CompleteFromConfig(const Platform& wanted, SourceImage* image) {
+  image->document = CRISP_TRY(ParseConfig(image->config));
+  if (PlatformScore(wanted, image->document.platform) == 0) {
+    return NotFound("the image is for ", image->document.platform.ToString(), ", not for ",
+                    wanted.ToString());
+  }
+  const std::vector<Digest>& diff_ids = image->document.diff_ids;
+  if (diff_ids.size() != image->layers.size()) {
+    return InvalidArgument("the manifest has ", image->layers.size(), " layers, but the config ",
+                           diff_ids.size(), " diff ids");
+  }
+  for (size_t i = 0; i < diff_ids.size(); ++i) image->layers[i].diff_id = diff_ids[i];
+  return OkStatus();
+}
+
+Result<SourceImage> FindInRegistry(const PullerRequest& request, Registry& registry) {
+  const Reference reference = CRISP_TRY(Reference::Parse(request.reference));
+  SourceImage image;
+  image.names = {reference.ToString()};
+  std::string wanted = reference.digest().empty() ? reference.tag() : reference.digest();
+  int64_t expected_size = -1;
+  Manifest manifest;
+  for (int depth = 0;; ++depth) {
+    FetchedManifest fetched = CRISP_TRY(registry.FetchManifest(wanted));
+    if (depth == 0) image.resolved_digest = fetched.digest.ToString();
+    if (expected_size >= 0 && static_cast<int64_t>(fetched.bytes.size()) != expected_size) {
+      return DataLoss("manifest ", wanted, ": ", fetched.bytes.size(),
+                      " bytes; its descriptor says ", expected_size);
+    }
+    ManifestOrIndex parsed = CRISP_TRY(ParseManifest(fetched.bytes, fetched.media_type));
+    if (!parsed.is_index) {
+      image.manifest = std::move(fetched.bytes);
+      manifest = std::move(parsed.manifest);
+      break;
+    }
+    if (depth == kMaxIndexDepth) return InvalidArgument("indexes are nested too deeply");
+    const Descriptor chosen = CRISP_TRY(ChooseManifest(parsed.entries, request.platform));
+    wanted = chosen.digest.ToString();
+    expected_size = chosen.size_bytes;
+  }
+  image.config = CRISP_TRY(registry.FetchBlob(manifest.config, kMaxJsonBytes).Wrap("config"));
+  image.config_digest = manifest.config.digest;
+  for (const Descriptor& layer : manifest.layers) {
+    LayerTask task;
+    task.blob_digest = layer.digest;
+    task.blob_bytes = layer.size_bytes;
+    task.producer = [&registry, layer](const ByteSink& sink, const std::atomic<bool>& stop) {
+      return registry.StreamBlob(layer, sink, stop);
+    };
+    image.layers.push_back(std::move(task));
+  }
+  CRISP_RETURN_IF_ERROR(CompleteFromConfig(request.platform, &image));
+  return image;
+}
+
+}  // namespace crisp::image

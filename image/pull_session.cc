@@ -1,0 +1,237 @@
+#include "image/pull_session.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <algorithm>
+
+#include "base/core/file.h"
+#include "base/failpoint.h"
+#include "base/ids.h"
+#include "base/log.h"
+
+namespace crisp::image {
+namespace {
+
+constexpr int kSocketTimeoutSeconds = 30;  // for the rest of a message that has begun
+constexpr auto kExitTime = std::chrono::seconds(5);
+
+// crisp-pull gets what libcurl reads for proxies and certificates, and what tests arm.
+std::vector<std::string> PullerEnvironment() {
+  std::vector<std::string> out;
+  for (const char* name :
+       {"http_proxy", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "all_proxy",
+        "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "CRISP_FAILPOINTS", "PATH"}) {
+    if (const char* value = ::getenv(name)) out.push_back(Cat(name, '=', value));
+  }
+  return out;
+}
+
+void SetTimeout(int fd) {
+  const timeval timeout{kSocketTimeoutSeconds, 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+  ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+}
+
+Status Broken(std::string_view what) { return Internal("crisp-pull breaks the protocol: ", what); }
+
+}  // namespace
+
+PullSession::PullSession(ImageStore& store, LayerReservations& reservations,
+                         PullSessionOptions options)
+    : store_(store),
+      reservations_(reservations),
+      options_(std::move(options)),
+      directory_(Cat(store.paths().tmp(), "/pull-", RandomHex(8))) {}
+
+PullSession::~PullSession() {
+  child_.KillAndReap();
+  if (mailbox_ != nullptr) reservations_.Leave(mailbox_);
+  const Status status = RemoveTreeAt(directory_);
+  if (!status.ok()) log::Warning("temporary directory of a pull stays", {{"error", status}});
+}
+
+Status PullSession::Start(const PullerRequest& request) {
+  mailbox_ = CRISP_TRY(Mailbox::Create());
+  CRISP_RETURN_IF_ERROR(EnsureDirectory(directory_, 0700));
+  FdPair sockets = CRISP_TRY(MakeSocketPair(SOCK_STREAM));
+  SpawnOptions spawn;
+  spawn.argv = {options_.pull_binary};
+  spawn.env = PullerEnvironment();
+  spawn.fds = {{2, 2}, {sockets.second.get(), kPullerSocketFd}};
+  spawn.working_directory = "/";
+  spawn.new_session = true;
+  spawn.cgroup_dirs = options_.cgroup_dirs;
+  spawn.reaper = options_.reaper;
+  child_ = CRISP_TRY(ChildProcess::Spawn(spawn));
+  SetTimeout(sockets.first.get());
+  socket_.emplace(std::move(sockets.first));
+  return socket_->Send(ToJson(request));
+}
+
+Result<std::vector<NewImage>> PullSession::Run(PullerRequest request, const CancelToken& cancel) {
+  CRISP_RETURN_IF_ERROR(cancel.Check());
+  request.tmp_dir = directory_;
+  request.layers_dir = store_.paths().layers();
+  CRISP_RETURN_IF_ERROR(Start(request).Wrap("start ", options_.pull_binary));
+  CRISP_RETURN_IF_ERROR(Serve(cancel));
+  (void)child_.Wait(MonoNow() + kExitTime);  // otherwise it is killed
+  return std::move(images_);
+}
+
+Status PullSession::Serve(const CancelToken& cancel) {
+  while (!done_) {
+    pollfd fds[] = {
+        {socket_->get(), POLLIN, 0}, {mailbox_->fd(), POLLIN, 0}, {cancel.fd(), POLLIN, 0}};
+    const int n = ::poll(fds, 3, PollTimeoutMs(cancel.deadline()));
+    if (n < 0 && errno != EINTR) return Errno("wait for crisp-pull");
+    CRISP_RETURN_IF_ERROR(cancel.Check());
+    if (n <= 0) continue;
+    if (fds[1].revents != 0) CRISP_RETURN_IF_ERROR(DeliverLetters());
+    if (fds[0].revents == 0) continue;
+    const std::optional<Json> message = CRISP_TRY(socket_->Receive());
+    if (!message) return DescribeDeath();
+    CRISP_RETURN_IF_ERROR(HandleMessage(*message));
+  }
+  return OkStatus();
+}
+
+Status PullSession::DescribeDeath() {
+  const auto status = child_.Wait(MonoNow() + kExitTime);
+  if (!status.ok()) return Broken("it closed its socket");
+  if (status->signal != 0) return Internal("crisp-pull was killed by signal ", status->signal);
+  return Internal("crisp-pull ended with code ", status->code, " before it was done");
+}
+
+Status PullSession::HandleMessage(const Json& message) {
+  const std::string type = CRISP_TRY(StringMember(message, "type"));
+  if (type == "plan") return HandlePlan(message);
+  if (type == "tied") return HandleTied(message);
+  if (type == "layer") return HandleLayer(message);
+  if (type == "image") return HandleImage(message);
+  if (type == "error") return ErrorFromJson(message);
+  if (type != "done") return Broken("unknown message");
+  done_ = true;
+  return OkStatus();
+}
+
+Status PullSession::HandlePlan(const Json& message) {
+  Plan plan;
+  plan.diff_ids = CRISP_TRY(StringsMember(message, "diff_ids"));
+  plan.chain_ids = CRISP_TRY(StringsMember(message, "chain_ids"));
+  if (plan.diff_ids.size() != plan.chain_ids.size()) return Broken("plan");
+  for (const auto* ids : {&plan.diff_ids, &plan.chain_ids}) {
+    for (const std::string& id : *ids) {
+      if (!Digest::Parse(id).ok()) return Broken("a digest in the plan");
+    }
+  }
+  plan.layers.resize(plan.diff_ids.size());
+  plan_ = std::move(plan);
+  for (size_t i = 0; i < plan_.diff_ids.size(); ++i) {
+    if (LayerPtr layer = store_.FindLayer(plan_.diff_ids[i], plan_.chain_ids[i])) {
+      CRISP_RETURN_IF_ERROR(AnswerHave(i, std::move(layer)));
+      continue;
+    }
+    if (!reservations_.Reserve(plan_.diff_ids[i], mailbox_, i)) continue;
+    // Its owner may have finished between the two looks.
+    if (LayerPtr layer = store_.FindLayer(plan_.diff_ids[i], plan_.chain_ids[i])) {
+      reservations_.Done(plan_.diff_ids[i], mailbox_, layer);
+      CRISP_RETURN_IF_ERROR(AnswerHave(i, std::move(layer)));
+    } else {
+      CRISP_RETURN_IF_ERROR(AnswerFetch(i));
+    }
+  }
+  return OkStatus();
+}
+
+Status PullSession::AnswerHave(size_t index, LayerPtr layer) {
+  LayerAnswer answer;
+  answer.layer = index;
+  answer.have = true;
+  answer.key = layer->key;
+  answer.opaque_root = layer->opaque_root;
+  plan_.layers[index] = std::move(layer);
+  return SendAnswer(answer);
+}
+
+Status PullSession::AnswerFetch(size_t index) {
+  LayerAnswer answer;
+  answer.layer = index;
+  return SendAnswer(answer);
+}
+
+// When crisp-pull has ended meanwhile, what it said before is still to be read.
+Status PullSession::SendAnswer(const LayerAnswer& answer) {
+  Status status = socket_->Send(ToJson(answer));
+  const bool ended = status.sys_errno() == EPIPE || status.sys_errno() == ECONNRESET;
+  return ended ? OkStatus() : status;
+}
+
+Status PullSession::DeliverLetters() {
+  for (Mailbox::Letter& letter : mailbox_->Take()) {
+    if (letter.index >= plan_.layers.size()) continue;  // of an earlier image of an archive
+    CRISP_RETURN_IF_ERROR(letter.layer != nullptr
+                              ? AnswerHave(letter.index, std::move(letter.layer))
+                              : AnswerFetch(letter.index));
+  }
+  return OkStatus();
+}
+
+Status PullSession::HandleTied(const Json& message) {
+  const int64_t index = CRISP_TRY(IntMember(message, "layer"));
+  if (index < 0 || static_cast<size_t>(index) >= plan_.diff_ids.size()) return Broken("tied");
+  reservations_.GiveUp(plan_.diff_ids[static_cast<size_t>(index)], mailbox_);
+  return OkStatus();
+}
+
+// Names from crisp-pull must be plain: they become parts of paths.
+Result<std::string> PullSession::OwnDirectory(const std::string& name) const {
+  if (name.empty() || name.front() == '.' || name.find('/') != std::string::npos) {
+    return Broken("a directory name");
+  }
+  return Cat(directory_, '/', name);
+}
+
+Status PullSession::HandleLayer(const Json& message) {
+  const LayerReport report = CRISP_TRY(LayerReportFromJson(message));
+  if (report.layer >= plan_.layers.size() || report.size_bytes < 0 || report.inodes < 0) {
+    return Broken("layer");
+  }
+  const std::string directory = CRISP_TRY(OwnDirectory(report.dir));
+  const std::string& diff_id = plan_.diff_ids[report.layer];
+  Layer layer;
+  layer.key = report.tied ? TiedLayerKey(plan_.chain_ids[report.layer]) : FreeLayerKey(diff_id);
+  layer.diff_id = diff_id;
+  layer.tied = report.tied;
+  layer.opaque_root = report.opaque_root;
+  layer.size_bytes = report.size_bytes;
+  layer.inodes = report.inodes;
+  received_bytes_ += report.received_bytes;
+  LayerPtr added = CRISP_TRY(store_.AddLayer(layer, directory + "/fs"));
+  if (!report.tied) reservations_.Done(diff_id, mailbox_, added);
+  return AnswerHave(report.layer, std::move(added));
+}
+
+Status PullSession::HandleImage(const Json& message) {
+  NewImage image;
+  image.report = CRISP_TRY(ImageReportFromJson(message));
+  const auto id = Digest::Parse(image.report.id);
+  if (!id.ok() || id->algorithm() != "sha256") return Broken("image id");
+  if (!image.report.resolved_digest.empty() && !Digest::Parse(image.report.resolved_digest).ok()) {
+    return Broken("resolved digest");
+  }
+  if (image.report.content_bytes < 0) return Broken("content size");
+  if (std::count(plan_.layers.begin(), plan_.layers.end(), nullptr) > 0) {
+    return Broken("an image without all its layers");
+  }
+  image.source_dir = CRISP_TRY(OwnDirectory(image.report.dir));
+  image.layers = std::exchange(plan_.layers, {});
+  if (!plan_.chain_ids.empty()) image.chain_id = plan_.chain_ids.back();
+  images_.push_back(std::move(image));
+  return OkStatus();
+}
+
+}  // namespace crisp::image

@@ -1,0 +1,79 @@
+// PullSession: one crisp-pull process from its start to its end, seen from the daemon.
+//
+// What:    starts the process with a directory of its own below layers/tmp, answers its questions
+//          about layers, puts verified layers into the store, and collects the images that it
+//          reports. Nothing is published here.
+// Threads: Run blocks its caller; one call per object.
+// Errors:  crisp-pull's own; kCancelled/kDeadlineExceeded from the token; kInternal when the
+// process
+//          dies or breaks the protocol.
+// After the object's end the process is dead and its directory gone; layers stay only if somebody
+// else holds them (the caller's NewImages do).
+#ifndef CRISP_IMAGE_PULL_SESSION_H_
+#define CRISP_IMAGE_PULL_SESSION_H_
+
+#include <string>
+#include <vector>
+
+#include "base/core/cancel.h"
+#include "base/core/child_process.h"
+#include "base/core/result.h"
+#include "image/image_store.h"
+#include "image/layer_reservations.h"
+#include "image/puller_protocol.h"
+
+namespace crisp::image {
+
+struct PullSessionOptions {
+  std::string pull_binary;
+  std::vector<int> cgroup_dirs;
+  Reaper* reaper = nullptr;
+};
+
+class PullSession {
+ public:
+  PullSession(ImageStore& store, LayerReservations& reservations, PullSessionOptions options);
+  ~PullSession();
+
+  // `request` without its directories. `names` of the result are still empty.
+  Result<std::vector<NewImage>> Run(PullerRequest request, const CancelToken& cancel);
+  int64_t received_bytes() const { return received_bytes_; }
+
+ private:
+  // The image whose layers are being fetched.
+  struct Plan {
+    std::vector<std::string> diff_ids;
+    std::vector<std::string> chain_ids;
+    std::vector<LayerPtr> layers;  // nullptr: not there yet
+  };
+
+  Status Start(const PullerRequest& request);
+  Status Serve(const CancelToken& cancel);
+  Status HandleMessage(const Json& message);
+  Status HandlePlan(const Json& message);
+  Status HandleTied(const Json& message);
+  Status HandleLayer(const Json& message);
+  Status HandleImage(const Json& message);
+  Status DeliverLetters();
+  Status AnswerHave(size_t index, LayerPtr layer);
+  Status AnswerFetch(size_t index);
+  Status SendAnswer(const LayerAnswer& answer);
+  Status DescribeDeath();
+  Result<std::string> OwnDirectory(const std::string& name) const;
+
+  ImageStore& store_;
+  LayerReservations& reservations_;
+  const PullSessionOptions options_;
+  const std::string directory_;
+  MailboxPtr mailbox_;
+  ChildProcess child_;
+  std::optional<FrameSocket> socket_;
+  Plan plan_;
+  std::vector<NewImage> images_;
+  int64_t received_bytes_ = 0;
+  bool done_ = false;
+};
+
+}  // namespace crisp::image
+
+#endif  // CRISP_IMAGE_PULL_SESSION_H_

@@ -1,0 +1,102 @@
+// ImageStore::Open: what is on disk becomes the catalog; what is half made or broken goes.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/core/file.h"
+#include "base/log.h"
+#include "image/image_store.h"
+#include "image/lease.h"
+
+namespace crisp::image {
+namespace {
+
+Result<std::string> CurrentBootId() {
+  return std::string(Trim(CRISP_TRY(ReadFile("/proc/sys/kernel/random/boot_id"))));
+}
+
+bool HasDirectory(const DirFd& parent, const std::string& name) {
+  struct stat info;
+  return ::fstatat(parent.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+         S_ISDIR(info.st_mode);
+}
+
+}  // namespace
+
+const std::vector<LayerPtr>& LayersOf(const Lease& lease) {
+  return static_cast<const ImageStore::StoreLease&>(lease).layers();
+}
+
+Result<std::unique_ptr<ImageStore>> ImageStore::Open(StoreOptions options) {
+  const StorePaths paths(options.root);
+  CRISP_RETURN_IF_ERROR(EnsureDirectory(paths.root, 0711));
+  // 0700: set-id programs of images must not be within reach of the host's users.
+  DirFd layers = CRISP_TRY(DirFd::OpenOrCreate(paths.layers(), 0700));
+  DirFd images = CRISP_TRY(DirFd::OpenOrCreate(paths.images(), 0700));
+  CRISP_RETURN_IF_ERROR(EnsureDirectory(paths.tmp(), 0700));
+  CRISP_RETURN_IF_ERROR(EnsureDirectory(Cat(paths.layers(), '/', kEmptyLayer), 0755));
+  if (options.boot_id.empty()) options.boot_id = CRISP_TRY(CurrentBootId());
+  ImageDatabase database = CRISP_TRY(ImageDatabase::Open(paths.database(), options.boot_id));
+  std::unique_ptr<ImageStore> store(new ImageStore(std::move(options), std::move(layers),
+                                                   std::move(images), std::move(database)));
+  CRISP_RETURN_IF_ERROR(store->LoadCatalog());
+  CRISP_RETURN_IF_ERROR(store->RemoveStrangers());
+  return store;
+}
+
+Status ImageStore::LoadCatalog() {
+  ImageDatabase::Contents contents = CRISP_TRY(database_.Load());
+  std::vector<std::string> lost_layers;
+  std::vector<std::string> lost_images;
+  bool need_sync = false;
+  for (const LayerRow& row : contents.layers) {
+    const bool lost_in_cut = !row.layer.durable && row.boot_id != database_.boot_id();
+    if (lost_in_cut || !HasDirectory(layers_dir_, row.layer.key)) {
+      lost_layers.push_back(row.layer.key);
+      continue;
+    }
+    need_sync = need_sync || !row.layer.durable;
+    catalog_.PutLayer(std::make_shared<Layer>(row.layer));
+  }
+  for (ImageRow& row : contents.images) {
+    const auto missing = [this](const std::string& key) {
+      return catalog_.FindLayer(key) == nullptr;
+    };
+    if (std::any_of(row.layer_keys.begin(), row.layer_keys.end(), missing) ||
+        !HasDirectory(images_dir_, StorePaths::ImageDirName(row.id))) {
+      log::Warning("image is incomplete and was dropped; pull it again", {{"image", row.id}});
+      lost_images.push_back(row.id);
+      continue;
+    }
+    catalog_.PutImage(std::move(row));
+  }
+  for (const NameRow& name : contents.names) {
+    if (catalog_.FindEntry(name.image_id) != nullptr) catalog_.PutName(name);
+  }
+  if (!lost_layers.empty() || !lost_images.empty()) {
+    CRISP_RETURN_IF_ERROR(database_.Delete(lost_images, lost_layers));
+  }
+  if (need_sync) QueueSync();
+  return OkStatus();
+}
+
+// Directories without a row: unfinished pulls, interrupted removals, dropped images.
+Status ImageStore::RemoveStrangers() {
+  for (const std::string& name : CRISP_TRY(layers_dir_.List())) {
+    if (name == kTmpName || name == kEmptyLayer || catalog_.FindLayer(name) != nullptr) continue;
+    DropLayerDirectory(name);
+  }
+  std::set<std::string> known;
+  for (const ImagePtr& image : catalog_.All()) known.insert(StorePaths::ImageDirName(image->id));
+  for (const std::string& name : CRISP_TRY(images_dir_.List())) {
+    if (known.contains(name)) continue;
+    CRISP_RETURN_IF_ERROR(images_dir_.RemoveTree(name));
+  }
+  const DirFd tmp = CRISP_TRY(DirFd::Open(paths_.tmp()));
+  for (const std::string& name : CRISP_TRY(tmp.List())) QueueRemoval(name);
+  return OkStatus();
+}
+
+}  // namespace crisp::image

@@ -1,0 +1,314 @@
+// Registries that lie, break or attack: a clear error, and nothing left behind.
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "base/core/file.h"
+#include "image_fixture.h"
+
+namespace crisp::image {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class HostileRegistry : public ImageFixture {
+ protected:
+  void SetUp() override {
+    ImageFixture::SetUp();
+    if (IsSkipped()) return;
+    options_.pull_stall_seconds = 2;
+    OpenService();
+    made_ = MakeImage({GzipLayer(TarBuilder().File("f", std::string(20000, 'f')).Build()),
+                       GzipLayer(TarBuilder().File("g", "g").Build())});
+    Put(registry_, made_);
+  }
+  // The answer for targets that contain `part`.
+  void Answer(const std::string& part, FakeResponse response) {
+    registry_.SetHook([part, response](const FakeRequest& request) -> std::optional<FakeResponse> {
+      if (request.target.find(part) == std::string::npos) return std::nullopt;
+      return response;
+    });
+  }
+  void Fails(Code code, const std::string& says, const std::string& reference = "app:v1") {
+    const auto result = Pull(registry_.host() + "/" + reference);
+    ASSERT_FALSE(result.ok()) << says;
+    EXPECT_EQ(result.status().code(), code) << result.status().ToString();
+    EXPECT_THAT(result.status().message(), HasSubstr(says));
+    EXPECT_THAT(result.status().message(), HasSubstr(registry_.host() + "/app"));
+    EXPECT_EQ(SettledCounts({}), StoreCounts{});
+    EXPECT_TRUE(service().List().empty());
+  }
+  std::string LayerPath(size_t i) const { return "/blobs/" + Sha256(made_.layers[i].blob); }
+  FakeResponse Body(const std::string& body) {
+    FakeResponse out;
+    out.body = body;
+    return out;
+  }
+  // An image whose one layer is `archive`, under v1.
+  void PutLayer(const std::string& archive) {
+    Put(registry_, MakeImage({GzipLayer(TarBuilder().Dir("ok").Build()), GzipLayer(archive)}));
+  }
+
+  FakeRegistry registry_;
+  MadeImage made_;
+};
+
+TEST_F(HostileRegistry, WrongBytes) {
+  Answer(LayerPath(0), Body(std::string(made_.layers[0].blob.size(), 'x')));
+  Fails(Code::kDataLoss, "layer 1 of 2");
+  Answer(LayerPath(0), Body(made_.layers[0].blob + "x"));
+  Fails(Code::kDataLoss, "larger than");
+  Answer(LayerPath(0), Body(made_.layers[0].blob.substr(0, 30)));
+  Fails(Code::kDataLoss, "");
+  Answer("/blobs/" + made_.id(), Body(std::string(made_.config.size(), ' ')));
+  Fails(Code::kDataLoss, "digest mismatch");
+  Answer("/blobs/" + made_.id(), Body("{}"));
+  Fails(Code::kDataLoss, "its descriptor says");
+  Answer("/manifests/", Body(made_.manifest + " "));
+  Fails(Code::kDataLoss, "digest mismatch", "app@" + made_.digest());
+  FakeResponse liar = Body(made_.manifest);
+  liar.headers = {"Docker-Content-Digest: sha256:" + std::string(64, '0')};
+  Answer("/manifests/", liar);
+  Fails(Code::kDataLoss, "Docker-Content-Digest");
+}
+
+TEST_F(HostileRegistry, WrongDiffId) {
+  MadeImage made = MakeImage({GzipLayer(TarBuilder().File("f", "1").Build())});
+  made.layers[0].blob = Gzip(TarBuilder().File("f", "2").Build());
+  Json manifest = Json::parse(made.manifest);
+  manifest["layers"][0] = DescriptorOf(made.layers[0].blob, made.layers[0].media_type);
+  made.manifest = manifest.dump();
+  Put(registry_, made);
+  Fails(Code::kDataLoss, "diff id mismatch");
+}
+
+TEST_F(HostileRegistry, NotAManifest) {
+  FakeResponse html = Body("<html>login</html>");
+  html.headers = {"Content-Type: text/html"};
+  Answer("/manifests/", html);
+  Fails(Code::kInvalidArgument, "HTML");
+  Answer("/manifests/", Body(std::string(1 << 20, '[')));
+  Fails(Code::kInvalidArgument, "nested");
+  Answer("/manifests/", Body(std::string(5 << 20, ' ')));
+  Fails(Code::kResourceExhausted, "larger than");
+  Json many = Json::parse(made_.manifest);
+  for (int i = 0; i < 10000; ++i) many["layers"].push_back(many["layers"][0]);
+  Answer("/manifests/", Body(many.dump()));
+  Fails(Code::kInvalidArgument, "at most 500");
+  Json fewer = Json::parse(made_.manifest);
+  fewer["layers"].erase(0);
+  Answer("/manifests/", Body(fewer.dump()));
+  Fails(Code::kInvalidArgument, "diff ids");
+}
+
+TEST_F(HostileRegistry, NoFittingPlatform) {
+  Json entry = DescriptorOf(made_.manifest, kManifestType);
+  entry["platform"] = {{"os", "linux"}, {"architecture", "s390x"}};
+  registry_.AddManifest(
+      "v1", Json{{"schemaVersion", 2}, {"manifests", Json::array({entry})}}.dump(), kIndexType);
+  Fails(Code::kNotFound, "linux/s390x");
+}
+
+TEST_F(HostileRegistry, IndexOfItselfForEver) {
+  // Every manifest is an index that points to the next one.
+  std::string inner = made_.manifest;
+  for (int i = 0; i < 6; ++i) {
+    const Json entry = DescriptorOf(inner, kIndexType);
+    inner = Json{{"schemaVersion", 2}, {"manifests", Json::array({entry})}}.dump();
+    registry_.AddManifest("v1", inner, kIndexType);
+  }
+  Fails(Code::kInvalidArgument, "nested too deeply");
+}
+
+TEST_F(HostileRegistry, StatusCodes) {
+  for (const auto& [status, code] : std::map<int, Code>{{401, Code::kUnauthenticated},
+                                                        {403, Code::kPermissionDenied},
+                                                        {404, Code::kNotFound},
+                                                        {418, Code::kUnknown}}) {
+    FakeResponse out = Body(R"({"errors":[{"code":"C","message":"m\u001b[31m"}]})");
+    out.status = status;
+    Answer("/manifests/", out);
+    Fails(code, "HTTP " + std::to_string(status) + ": C: m\\x1b");
+  }
+  FakeResponse out = Body("");
+  out.status = 503;
+  Answer("/manifests/", out);
+  Fails(Code::kUnavailable, "503");
+}
+
+TEST_F(HostileRegistry, RegistryIsDown) {
+  const auto result = Pull("127.0.0.1:1/app:v1");
+  EXPECT_EQ(result.status().code(), Code::kUnavailable);
+  EXPECT_THAT(result.status().message(), HasSubstr("http://127.0.0.1:1"));
+  EXPECT_EQ(Pull("App").status().code(), Code::kInvalidArgument);
+}
+
+TEST_F(HostileRegistry, EndlessBody) {
+  FakeResponse endless;
+  endless.write_body = [this](int fd) {
+    const std::string block(65536, 'x');
+    while (!registry_.stopping() && WriteAll(fd, block).ok()) {
+    }
+  };
+  Answer("/manifests/", endless);
+  Fails(Code::kResourceExhausted, "larger than");
+  Answer(LayerPath(0), endless);
+  Fails(Code::kDataLoss, "layer 1");
+}
+
+TEST_F(HostileRegistry, SlowLoris) {
+  FakeResponse slow;
+  slow.write_body = [this](int fd) {
+    while (!registry_.stopping() && WriteAll(fd, "x").ok()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  };
+  const MonoTime start = MonoNow();
+  Answer(LayerPath(0), slow);
+  Fails(Code::kDeadlineExceeded, "for 2 s");
+  Answer("/manifests/", slow);
+  Fails(Code::kDeadlineExceeded, "for 2 s");
+  EXPECT_LT(MonoNow() - start, std::chrono::seconds(20));
+}
+
+TEST_F(HostileRegistry, Redirects) {
+  const auto to = [](const std::string& url) {
+    FakeResponse out;
+    out.status = 307;
+    out.headers = {"Location: " + url};
+    return out;
+  };
+  Answer("/manifests/", to("/v2/app/manifests/again"));
+  Fails(Code::kInvalidArgument, "redirects");
+  Answer("/manifests/", to("file:///etc/passwd"));
+  Fails(Code::kInvalidArgument, "http");
+  Answer("/manifests/", to("gopher://127.0.0.1/"));
+  Fails(Code::kInvalidArgument, "http");
+}
+
+TEST_F(HostileRegistry, RedirectsElsewhereWithoutCredentials) {
+  FakeRegistry storage;
+  for (const MadeLayer& layer : made_.layers) storage.AddBlob(layer.blob);
+  registry_.SetHook([&](const FakeRequest& request) -> std::optional<FakeResponse> {
+    FakeResponse out;
+    if (request.Header("authorization").empty()) {
+      out.status = 401;
+      out.headers = {"WWW-Authenticate: Basic realm=\"r\""};
+      return out;
+    }
+    for (size_t i = 0; i < made_.layers.size(); ++i) {
+      if (request.target.find(LayerPath(i)) == std::string::npos) continue;
+      out.status = 307;
+      out.headers = {"Location: http://" + storage.host() + "/blobs/" +
+                     Sha256(made_.layers[i].blob)};
+      return out;
+    }
+    return std::nullopt;
+  });
+  RegistryAuth auth;
+  auth.username = "user";
+  auth.password = "secret";
+  const auto id = Pull(registry_.host() + "/app:v1", auth);
+  ASSERT_TRUE(id.ok()) << id.status().message();
+  ASSERT_EQ(storage.requests().size(), 2u);
+  for (const FakeRequest& request : storage.requests()) {
+    EXPECT_EQ(request.Header("authorization"), "");
+  }
+}
+
+TEST_F(HostileRegistry, BrokenTransfersGoOnWhereTheyBroke) {
+  std::atomic<int> tries{0};
+  registry_.SetHook([&](const FakeRequest& request) -> std::optional<FakeResponse> {
+    if (request.target.find(LayerPath(1)) == std::string::npos) return std::nullopt;
+    const int attempt = tries++;
+    if (attempt >= 2) return std::nullopt;
+    const std::string& blob = made_.layers[1].blob;
+    const std::string range = request.Header("range");
+    const size_t from = range.empty() ? 0 : std::stoul(range.substr(6));
+    FakeResponse out;
+    out.status = range.empty() ? 200 : 206;
+    out.body = blob.substr(from, 20);
+    out.claimed_length = blob.size() - from;
+    return out;
+  });
+  const auto id = Pull(registry_.host() + "/app:v1");
+  ASSERT_TRUE(id.ok()) << id.status().message();
+  EXPECT_EQ(FileInImage(*id, "g"), "g");
+  EXPECT_EQ(registry_.requests().back().Header("range"), "bytes=40-");
+}
+
+TEST_F(HostileRegistry, ServersThatIgnoreRangesWorkToo) {
+  std::atomic<int> tries{0};
+  registry_.SetHook([&](const FakeRequest& request) -> std::optional<FakeResponse> {
+    if (request.target.find(LayerPath(0)) == std::string::npos) return std::nullopt;
+    FakeResponse out = Body(made_.layers[0].blob);
+    if (tries++ == 0) {
+      out.claimed_length = out.body.size();
+      out.body.resize(out.body.size() / 2);
+    }
+    return out;
+  });
+  const auto id = Pull(registry_.host() + "/app:v1");
+  ASSERT_TRUE(id.ok()) << id.status().message();
+}
+
+TEST_F(HostileRegistry, OverloadedServersGetAnotherTry) {
+  std::atomic<int> tries{0};
+  registry_.SetHook([&](const FakeRequest& request) -> std::optional<FakeResponse> {
+    if (request.target.find("/blobs/") == std::string::npos || tries++ % 2 == 1) {
+      return std::nullopt;
+    }
+    FakeResponse out;
+    out.status = tries % 3 == 0 ? 429 : 503;
+    return out;
+  });
+  EXPECT_TRUE(Pull(registry_.host() + "/app:v1").ok());
+}
+
+TEST_F(HostileRegistry, HostileArchives) {
+  ASSERT_TRUE(EnsureDirectory(dir_ / "outside").ok());
+  const std::string outside = dir_ / "outside/file";
+  PutLayer(TarBuilder().File("../../../../../outside/file", "x").Build());
+  Fails(Code::kInvalidArgument, "layer 2 of 2");
+  PutLayer(TarBuilder().Pax({{"SCHILY.xattr.trusted.overlay.opaque", "y"}}).Dir("d").Build());
+  Fails(Code::kInvalidArgument, "trusted.overlay.opaque");
+  TarItem device;
+  device.path = "dev/x";
+  device.type = '3';
+  PutLayer(TarBuilder().Dir("dev").Add(device).Build());
+  Fails(Code::kInvalidArgument, "entry dev/x");
+  PutLayer(TarBuilder().HardLink("l", outside).Build());
+  Fails(Code::kDataLoss, "no layer has");
+  PutLayer(TarBuilder().File("f", std::string(3000, 'x')).Build().substr(0, 2000));
+  Fails(Code::kDataLoss, "cut off");
+  EXPECT_FALSE(PathExists(outside));
+}
+
+TEST_F(HostileRegistry, TokenServersThatMisbehave) {
+  const auto challenge = [&](const std::string& realm, const std::string& token_body) {
+    registry_.SetHook([=](const FakeRequest& request) -> std::optional<FakeResponse> {
+      FakeResponse out;
+      if (request.target.starts_with("/token")) {
+        out.body = token_body;
+        return out;
+      }
+      out.status = 401;
+      out.headers = {"WWW-Authenticate: Bearer realm=\"" + realm + "\""};
+      return out;
+    });
+  };
+  const std::string realm = "http://" + registry_.host() + "/token";
+  challenge("file:///etc/passwd", "");
+  Fails(Code::kInvalidArgument, "token server");
+  challenge(realm, "<html>");
+  Fails(Code::kInvalidArgument, "HTML");
+  challenge(realm, R"({"token":"a\r\nInjected: yes"})");
+  Fails(Code::kInvalidArgument, "no token");
+  challenge(realm, R"({"token":"useless"})");
+  Fails(Code::kUnauthenticated, "401");
+}
+
+}  // namespace
+}  // namespace crisp::image

@@ -1,0 +1,153 @@
+// Import of OCI layouts, OCI archives and docker archives.
+#include <unistd.h>
+
+#include "base/core/file.h"
+#include "image_fixture.h"
+
+namespace crisp::image {
+namespace {
+
+using testing::HasSubstr;
+
+class ImportTest : public ImageFixture {
+ protected:
+  MadeImage TwoLayers() {
+    return MakeImage({GzipLayer(TarBuilder().Dir("d").File("d/a", "a").Build()),
+                      GzipLayer(TarBuilder().Dir("d").File("d/b", "b").Build())});
+  }
+  // A tar of the layout directory.
+  std::string Archive(const MadeImage& image, const std::string& ref_name) {
+    Json entry = DescriptorOf(image.manifest, kManifestType);
+    entry["annotations"] = {{"org.opencontainers.image.ref.name", ref_name}};
+    TarBuilder tar;
+    tar.Dir("blobs").Dir("blobs/sha256");
+    tar.File("./oci-layout", R"({"imageLayoutVersion":"1.0.0"})");
+    tar.File("index.json", Json{{"schemaVersion", 2}, {"manifests", Json::array({entry})}}.dump());
+    const auto put = [&](const std::string& bytes) {
+      tar.File("blobs/sha256/" + Sha256(bytes).substr(7), bytes);
+    };
+    put(image.config);
+    put(image.manifest);
+    for (const MadeLayer& layer : image.layers) put(layer.blob);
+    return tar.Build();
+  }
+  // As "docker save" wrote it for years: a repeated layer is a symbolic link.
+  std::string DockerArchive(const MadeImage& image, const std::vector<std::string>& tags) {
+    TarBuilder tar;
+    tar.File("config.json", image.config);
+    tar.Dir("l0").File("l0/layer.tar", image.layers[0].archive);
+    tar.Dir("l1").File("l1/layer.tar", image.layers[1].archive);
+    tar.Dir("l2").Symlink("l2/layer.tar", "../l1/layer.tar");
+    const Json entry = {{"Config", "config.json"},
+                        {"RepoTags", tags},
+                        {"Layers", {"l0/layer.tar", "l2/layer.tar"}}};
+    tar.File("manifest.json", Json::array({entry}).dump());
+    return tar.Build();
+  }
+  Result<std::vector<std::string>> ImportBytes(const std::string& bytes,
+                                               const std::string& name = {}) {
+    EXPECT_TRUE(WriteFile(dir_ / "archive", bytes).ok());
+    return service().Import(dir_ / "archive", name);
+  }
+};
+
+TEST_F(ImportTest, OciLayout) {
+  const MadeImage made = TwoLayers();
+  const auto ids = service().Import(MakeLayout(made, "example.com/app:v1"), "");
+  ASSERT_TRUE(ids.ok()) << ids.status().message();
+  EXPECT_EQ(*ids, std::vector<std::string>{made.id()});
+  const ImagePtr image = *service().Find("example.com/app:v1");
+  ASSERT_NE(image, nullptr);
+  EXPECT_EQ(image->repo_digests, std::vector<std::string>{"example.com/app@" + made.digest()});
+  EXPECT_EQ(FileInImage(made.id(), "d/a"), "a");
+  EXPECT_EQ(FileInImage(made.id(), "d/b"), "b");
+}
+
+TEST_F(ImportTest, NameOverridesAndNamelessIsFoundById) {
+  const MadeImage made = TwoLayers();
+  const std::string layout = MakeLayout(made, "x");  // only a tag: no name
+  ASSERT_TRUE(service().Import(layout, "").ok());
+  EXPECT_TRUE((*service().Find(made.id()))->repo_tags.empty());
+  ASSERT_TRUE(service().Import(layout, "app").ok());
+  EXPECT_EQ((*service().Find("app"))->repo_tags,
+            std::vector<std::string>{"docker.io/library/app:latest"});
+  EXPECT_EQ(service().Import(layout, "No Name").status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(service().Import("relative", "").status().code(), Code::kInvalidArgument);
+}
+
+TEST_F(ImportTest, OciArchivePlainAndCompressed) {
+  const MadeImage made = TwoLayers();
+  for (const std::string& bytes : {Archive(made, "a.io/b:c"), Gzip(Archive(made, "a.io/b:c")),
+                                   Zstd(Archive(made, "a.io/b:c"))}) {
+    const auto ids = ImportBytes(bytes);
+    ASSERT_TRUE(ids.ok()) << ids.status().message();
+    EXPECT_EQ(FileInImage(made.id(), "d/b"), "b");
+    ASSERT_TRUE(service().Remove("a.io/b:c").ok());
+    EXPECT_EQ(SettledCounts({}), StoreCounts{});
+  }
+}
+
+TEST_F(ImportTest, DockerArchive) {
+  const MadeImage made = TwoLayers();
+  const auto ids = ImportBytes(DockerArchive(made, {"app:1", "quay.io/app:2"}));
+  ASSERT_TRUE(ids.ok()) << ids.status().message();
+  EXPECT_EQ(*ids, std::vector<std::string>{made.id()});
+  EXPECT_EQ((*service().Find("app:1"))->repo_tags,
+            (std::vector<std::string>{"docker.io/library/app:1", "quay.io/app:2"}));
+  EXPECT_EQ(FileInImage(made.id(), "d/a"), "a");
+  EXPECT_EQ(FileInImage(made.id(), "d/b"), "b");
+}
+
+TEST_F(ImportTest, ArchivesOfSkopeo) {
+  if (!HasProgram("skopeo")) GTEST_SKIP() << "needs skopeo";
+  const MadeImage made = TwoLayers();
+  const std::string layout = MakeLayout(made, "x");
+  ASSERT_TRUE(RunProgram({"skopeo", "copy", "-q", "oci:" + layout + ":x",
+                          "docker-archive:" + (dir_ / "docker.tar") + ":s.io/app:v1"}));
+  ASSERT_TRUE(RunProgram({"skopeo", "copy", "-q", "oci:" + layout + ":x",
+                          "oci-archive:" + (dir_ / "oci.tar") + ":v2"}));
+  const auto docker = service().Import(dir_ / "docker.tar", "");
+  ASSERT_TRUE(docker.ok()) << docker.status().message();
+  EXPECT_NE(*service().Find("s.io/app:v1"), nullptr);
+  const auto oci = service().Import(dir_ / "oci.tar", "s.io/other:v2");
+  ASSERT_TRUE(oci.ok()) << oci.status().message();
+  EXPECT_EQ(FileInImage(oci->at(0), "d/b"), "b");
+}
+
+TEST_F(ImportTest, BadArchives) {
+  const MadeImage made = TwoLayers();
+  const auto fails = [&](const std::string& bytes, Code code, const std::string& says) {
+    const auto ids = ImportBytes(bytes);
+    ASSERT_FALSE(ids.ok()) << says;
+    EXPECT_EQ(ids.status().code(), code) << ids.status().message();
+    EXPECT_THAT(ids.status().message(), HasSubstr(says));
+    EXPECT_THAT(ids.status().message(), HasSubstr(dir_ / "archive"));
+    EXPECT_EQ(SettledCounts({}), StoreCounts{});
+  };
+  fails("not a tar", Code::kDataLoss, "cut off");
+  fails(TarBuilder().File("x", "y").Build(), Code::kInvalidArgument, "neither an OCI layout");
+  fails(Gzip(Archive(made, "a.io/b:c")).substr(0, 500), Code::kDataLoss, "gzip");
+  std::string damaged = Archive(made, "a.io/b:c");
+  const size_t at = damaged.find(made.layers[1].blob);
+  ASSERT_NE(at, std::string::npos);
+  damaged[at + made.layers[1].blob.size() / 2] ^= 1;
+  fails(damaged, Code::kDataLoss, "layer 2 of 2");
+  fails(TarBuilder().File("manifest.json", "[]").Build(), Code::kInvalidArgument, "manifest.json");
+  fails(
+      TarBuilder().File("manifest.json", R"([{"Config":"../../etc/passwd","Layers":[]}])").Build(),
+      Code::kNotFound, "has no file");
+  EXPECT_EQ(service().Import(dir_ / "missing", "").status().code(), Code::kNotFound);
+}
+
+TEST_F(ImportTest, LayoutsCannotReachOutside) {
+  const MadeImage made = TwoLayers();
+  const std::string layout = MakeLayout(made, "a.io/b:c");
+  ASSERT_TRUE(WriteFile(dir_ / "secret", made.config).ok());
+  const std::string blob = layout + "/blobs/sha256/" + made.id().substr(7);
+  ASSERT_EQ(::unlink(blob.c_str()), 0);
+  ASSERT_EQ(::symlink((dir_ / "secret").c_str(), blob.c_str()), 0);
+  EXPECT_FALSE(service().Import(layout, "").ok());
+}
+
+}  // namespace
+}  // namespace crisp::image

@@ -1,0 +1,181 @@
+// A real docker-registry, filled by skopeo: by tag and digest, with TLS, with a corrupted blob.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "base/core/child_process.h"
+#include "base/core/file.h"
+#include "image_fixture.h"
+
+namespace crisp::image {
+namespace {
+
+using testing::HasSubstr;
+
+int FreePort() {
+  UniqueFd fd(::socket(AF_INET, SOCK_STREAM, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size);
+  ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  return ntohs(address.sin_port);
+}
+
+class RealRegistry : public ImageFixture {
+ protected:
+  void SetUp() override {
+    ImageFixture::SetUp();
+    if (IsSkipped()) return;
+    for (const char* program : {"docker-registry", "skopeo", "openssl"}) {
+      if (!HasProgram(program)) GTEST_SKIP() << "needs " << program;
+    }
+  }
+  void StartRegistry(const std::string& tls = {}) {
+    host_ = "127.0.0.1:" + std::to_string(FreePort());
+    const std::string config =
+        "version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\n"
+        "storage: {filesystem: {rootdirectory: " +
+        (dir_ / "registry") + "}}\nhttp: {addr: \"" + host_ + "\"" + tls + "}\n";
+    ASSERT_TRUE(WriteFile(dir_ / "registry.yml", config).ok());
+    SpawnOptions options;
+    options.argv = {"docker-registry", "serve", dir_ / "registry.yml"};
+    auto child = ChildProcess::Spawn(options);
+    ASSERT_TRUE(child.ok()) << child.status().message();
+    registry_ = std::move(child).value();
+    for (int i = 0; i < 100 && !Answers(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    ASSERT_TRUE(Answers());
+  }
+  bool Answers() const {
+    UniqueFd fd(::socket(AF_INET, SOCK_STREAM, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<uint16_t>(std::stoi(host_.substr(host_.find(':') + 1))));
+    return ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+  }
+  bool Push(const MadeImage& image, const std::string& name) {
+    const std::string layout = MakeLayout(image, "x");
+    return RunProgram({"skopeo", "copy", "-q", "--preserve-digests", "--dest-tls-verify=false",
+                       "oci:" + layout + ":x", "docker://" + host_ + "/" + name});
+  }
+  // True when a layer that is being unpacked has begun with the file.
+  bool HasUnpackedFile(const std::string& name) const {
+    std::error_code gone;  // directories may vanish while they are looked at
+    for (const auto& pull : std::filesystem::directory_iterator(dir_ / "store/layers/tmp", gone)) {
+      if (std::filesystem::exists(pull.path() / "layer0-0/fs" / name, gone)) return true;
+    }
+    return false;
+  }
+  MadeImage ThreeLayers() {
+    return MakeImage({GzipLayer(TarBuilder().Dir("d").File("d/a", "a").Build()),
+                      ZstdLayer(TarBuilder().Dir("d").File("d/b", "b").Build()),
+                      PlainLayer(TarBuilder().Dir("d").File("d/c", "c").Build())});
+  }
+
+  ChildProcess registry_;
+  std::string host_;
+};
+
+TEST_F(RealRegistry, ByTagAndByDigest) {
+  StartRegistry();
+  const MadeImage made = ThreeLayers();
+  ASSERT_TRUE(Push(made, "app:v1"));
+  const auto by_tag = Pull(host_ + "/app:v1");
+  ASSERT_TRUE(by_tag.ok()) << by_tag.status().message();
+  EXPECT_EQ(*by_tag, made.id());
+  for (const char* name : {"a", "b", "c"}) {
+    EXPECT_EQ(FileInImage(*by_tag, std::string("d/") + name), name);
+  }
+  ASSERT_TRUE(service().Remove(*by_tag).ok());
+  const auto by_digest = Pull(host_ + "/app@" + made.digest());
+  ASSERT_TRUE(by_digest.ok()) << by_digest.status().message();
+  EXPECT_EQ(*by_digest, made.id());
+  EXPECT_EQ(Pull(host_ + "/app:none").status().code(), Code::kNotFound);
+  EXPECT_EQ(Pull(host_ + "/none:v1").status().code(), Code::kNotFound);
+  EXPECT_EQ(Pull(host_ + "/app@sha256:" + std::string(64, '0')).status().code(), Code::kNotFound);
+}
+
+TEST_F(RealRegistry, CorruptedBlob) {
+  StartRegistry();
+  const MadeImage made = ThreeLayers();
+  ASSERT_TRUE(Push(made, "app:v1"));
+  const std::string hex = Sha256(made.layers[1].blob).substr(7);
+  const std::string path =
+      dir_ / ("registry/docker/registry/v2/blobs/sha256/" + hex.substr(0, 2) + "/" + hex + "/data");
+  std::string damaged = made.layers[1].blob;
+  damaged[damaged.size() / 2] = static_cast<char>(damaged[damaged.size() / 2] ^ 1);
+  ASSERT_TRUE(WriteFile(path, damaged).ok());
+  const auto result = Pull(host_ + "/app:v1");
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.status().code(), Code::kDataLoss) << result.status().message();
+  EXPECT_THAT(result.status().message(), HasSubstr("layer 2 of 3"));
+  EXPECT_EQ(SettledCounts({}), StoreCounts{});
+  ASSERT_TRUE(WriteFile(path, made.layers[1].blob).ok());
+  EXPECT_TRUE(Pull(host_ + "/app:v1").ok());
+}
+
+TEST_F(RealRegistry, TlsWithAnOwnCa) {
+  const std::string key = dir_ / "key.pem";
+  const std::string cert = dir_ / "cert.pem";
+  const std::string stranger = dir_ / "stranger.pem";
+  for (const std::string& out : {stranger, cert}) {
+    ASSERT_TRUE(RunProgram({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                            "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+                            "/CN=test registry", "-addext", "subjectAltName=IP:127.0.0.1",
+                            "-keyout", key, "-out", out}));
+  }
+  StartRegistry(", tls: {certificate: " + cert + ", key: " + key + "}");
+  const MadeImage made = ThreeLayers();
+  ASSERT_TRUE(Push(made, "app:v1"));
+  RegistryOptions other_ca;
+  other_ca.ca_file = stranger;
+  service().Reload({{host_, other_ca}}, {});
+  const auto unknown_ca = Pull(host_ + "/app:v1");
+  EXPECT_EQ(unknown_ca.status().code(), Code::kUnavailable);
+  EXPECT_THAT(unknown_ca.status().message(), HasSubstr("certificate"));
+  RegistryOptions own_ca;
+  own_ca.ca_file = cert;
+  service().Reload({{host_, own_ca}}, {});
+  const auto id = Pull(host_ + "/app:v1");
+  ASSERT_TRUE(id.ok()) << id.status().message();
+  ASSERT_TRUE(service().Remove(*id).ok());
+  RegistryOptions skip;
+  skip.skip_tls_verify = true;
+  service().Reload({{host_, skip}}, {});
+  EXPECT_TRUE(Pull(host_ + "/app:v1").ok());
+}
+
+TEST_F(RealRegistry, RegistryKilledHalfWay) {
+  StartRegistry();
+  std::string noise(100 << 20, '\0');  // does not compress
+  uint64_t state = 1;
+  for (char& c : noise) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    c = static_cast<char>(state >> 56);
+  }
+  const MadeImage made = MakeImage({PlainLayer(TarBuilder().File("big", noise).Build())});
+  ASSERT_TRUE(Push(made, "app:v1"));
+  std::atomic<bool> ended{false};
+  std::thread killer([&] {
+    while (!ended && !HasUnpackedFile("big")) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    registry_.KillAndReap();
+  });
+  const auto result = Pull(host_ + "/app:v1");
+  ended = true;
+  killer.join();
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.status().code(), Code::kUnavailable) << result.status().message();
+  EXPECT_EQ(SettledCounts({}), StoreCounts{});
+}
+
+}  // namespace
+}  // namespace crisp::image
