@@ -1,0 +1,162 @@
+// The fault matrix: every step of every step table x what can happen there.
+//
+// The steps come from the daemon itself (`crispd --list-steps` prints "table.step" lines), so a new
+// step is tested from the day it exists, and a new table without an operation below fails.
+#include <algorithm>
+#include <cctype>
+#include <cstdlib>
+
+#include "tests/support/pod_test.h"
+
+namespace crisp::test {
+namespace {
+
+// "table.step" of each step; one bad entry when crispd cannot say.
+std::vector<std::string> ListSteps() {
+  RunOptions run;
+  run.argv = {ProgramPath("crispd"), "--list-steps"};
+  run.deadline = MonoNow() + std::chrono::seconds(20);
+  const Result<RunOutput> output = crisp::Run(run);
+  std::vector<std::string> steps;
+  if (output.ok() && output->status.success()) {
+    const std::string& text = output->stdout_data;
+    size_t begin = 0;
+    for (size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+      if (end > begin) steps.push_back(text.substr(begin, end - begin));
+    }
+  }
+  if (steps.empty()) steps.emplace_back("none.none");
+  return steps;
+}
+
+class StepFaultTest : public PodTest {
+ protected:
+  // crun is the quicker one; CRISP_FAULT_RUNTIME=runc runs the matrix with the other.
+  std::string Runtime() const override {
+    const char* runtime = std::getenv("CRISP_FAULT_RUNTIME");  // NOLINT(concurrency-mt-unsafe)
+    return runtime == nullptr ? "crun" : runtime;
+  }
+  // The operation that walks the table, as a client makes it.
+  Status Operate(const std::string& table, Duration limit = CriClient::kDefaultTimeout) {
+    if (table == "run_pod_sandbox") {
+      v1::RunPodSandboxRequest request;
+      *request.mutable_config() = sandbox_;
+      return client().Call(request, limit).status();
+    }
+    if (table == "create_container") {
+      v1::CreateContainerRequest request;
+      request.set_pod_sandbox_id(pod_);
+      *request.mutable_config() = ContainerConfig("c", {"top"});
+      *request.mutable_sandbox_config() = sandbox_;
+      return client().Call(request, limit).status();
+    }
+    return Unimplemented("step table ", table, " has no operation in this test");
+  }
+  // A daemon with these failpoints and, where the table needs one, a pod.
+  void Prepare(const std::string& table, const std::string& failpoints) {
+    sandbox_ = SandboxConfig("pod");
+    sandbox_.add_port_mappings()->set_container_port(80);
+    sandbox_.mutable_port_mappings(0)->set_host_port(12000);
+    // Shared PID namespace: the longest way through both tables.
+    sandbox_.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(
+        v1::POD);
+    KillAndRestart(table == "run_pod_sandbox" ? failpoints : "");
+    if (table == "run_pod_sandbox" || HasFatalFailure()) return;
+    pod_ = RunPod(sandbox_);
+    KillAndRestart(failpoints);
+  }
+  // What a kubelet does with whatever is listed, and then the whole life once more.
+  void CleanUpAndRetry(const std::string& what) {
+    RemoveAllPods();
+    EXPECT_EQ(AwaitCensus(daemon(), census_before()), "") << what;
+    pod_ = RunPod(sandbox_);
+    const std::string id = StartContainer(pod_, ContainerConfig("c", {"top"}), sandbox_);
+    EXPECT_EQ(Shell(id, "echo works"), "works\n") << what;
+    RemoveAllPods();
+    EXPECT_EQ(AwaitCensus(daemon(), census_before()), "") << what;
+  }
+
+  void Fails(const std::string& table, const std::string& point) {
+    SCOPED_TRACE(point + " fails");
+    Prepare(table, point + "=1*error:on purpose");
+    if (HasFatalFailure()) return;
+    const Census before = Census::Take(daemon());
+    const Status status = Operate(table);
+    EXPECT_FALSE(status.ok());
+    EXPECT_THAT(status.message(), testing::HasSubstr("on purpose"));
+    EXPECT_EQ(AwaitCensus(daemon(), before), "");
+    EXPECT_THAT(Operate(table), IsOk()) << "the retry";
+    CleanUpAndRetry(point);
+  }
+  void FailsAndCannotBeUndone(const std::string& table, const std::string& step) {
+    SCOPED_TRACE(step + " fails and its undo too");
+    Prepare(table, Cat(step, ".after=1*error;", step, ".undo=1*error"));
+    if (HasFatalFailure()) return;
+    EXPECT_FALSE(Operate(table).ok());
+    CleanUpAndRetry(step);
+  }
+  void KillsTheDaemon(const std::string& table, const std::string& point) {
+    SCOPED_TRACE(point + " kills the daemon");
+    Prepare(table, point + "=kill");
+    if (HasFatalFailure()) return;
+    EXPECT_FALSE(Operate(table).ok());
+    EXPECT_THAT(daemon().WaitUntilDead(std::chrono::seconds(5)), IsOk()) << "it was not reached";
+    ASSERT_THAT(daemon().Start(), IsOk());
+    CleanUpAndRetry(point);
+  }
+  void Hangs(const std::string& table, const std::string& point) {
+    SCOPED_TRACE(point + " hangs");
+    Prepare(table, point + "=1*sleep:1500");
+    if (HasFatalFailure()) return;
+    EXPECT_THAT(Operate(table, std::chrono::milliseconds(300)), HasCode(Code::kDeadlineExceeded));
+    // Meanwhile other calls are answered.
+    EXPECT_THAT(client().Call(v1::ListPodSandboxRequest(), std::chrono::milliseconds(500)), IsOk());
+    // Later the object is either gone or listed; never hidden with its name taken.
+    EXPECT_TRUE(Eventually([&] {
+      RemoveAllPods();
+      return Census::Take(daemon()) == census_before();
+    }));
+    CleanUpAndRetry(point);
+  }
+
+  v1::PodSandboxConfig sandbox_;
+  std::string pod_;
+};
+
+// The parameter: "table.step:fault".
+std::vector<std::string> StepsTimesFaults() {
+  std::vector<std::string> all;
+  for (const std::string& step : ListSteps()) {
+    for (const char* fault : {"fail", "undo", "kill", "hang"}) all.push_back(Cat(step, ":", fault));
+  }
+  return all;
+}
+
+std::string CaseName(const testing::TestParamInfo<std::string>& param) {
+  std::string name = param.param;
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return !std::isalnum(c); }, '_');
+  return name;
+}
+
+TEST_P(StepFaultTest, Holds) {
+  const std::string& parameter = GetParam();
+  const size_t colon = parameter.find(':');
+  const std::string step = parameter.substr(0, colon);
+  const std::string fault = parameter.substr(colon + 1);
+  const std::string table = step.substr(0, step.find('.'));
+  if (fault == "undo") {
+    FailsAndCannotBeUndone(table, step);
+    return;
+  }
+  for (const char* moment : {".before", ".after"}) {
+    if (fault == "fail") Fails(table, step + moment);
+    if (fault == "kill") KillsTheDaemon(table, step + moment);
+  }
+  if (fault == "hang") Hangs(table, step + ".after");
+}
+
+INSTANTIATE_TEST_SUITE_P(Steps, StepFaultTest, testing::ValuesIn(StepsTimesFaults()), CaseName);
+
+}  // namespace
+}  // namespace crisp::test

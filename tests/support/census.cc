@@ -1,0 +1,241 @@
+#include "tests/support/census.h"
+
+#include <dirent.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <poll.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/cgroup_dir.h"
+#include "base/core/file.h"
+
+namespace crisp::test {
+namespace {
+
+using Entries = std::vector<std::string>;
+
+Entries Lines(const std::string& text) {
+  Entries lines;
+  size_t begin = 0;
+  for (size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    lines.push_back(text.substr(begin, end - begin));
+  }
+  return lines;
+}
+
+Entries Names(const std::string& path) {
+  Entries names;
+  DIR* dir = ::opendir(path.c_str());
+  if (dir == nullptr) return names;
+  while (const dirent* entry = ::readdir(dir)) {  // NOLINT(concurrency-mt-unsafe): own stream
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  ::closedir(dir);
+  return names;
+}
+
+// Mount points of this mount namespace.
+Entries Mounts() {
+  Entries mounts;
+  for (const std::string& line : Lines(ReadFile("/proc/self/mountinfo").value())) {
+    size_t begin = 0;
+    for (int field = 0; field < 4; ++field) begin = line.find(' ', begin) + 1;
+    mounts.push_back(line.substr(begin, line.find(' ', begin) - begin));
+  }
+  return mounts;
+}
+
+// Processes of this PID namespace except process 1 and this one, by their first argument.
+Entries Processes() {
+  Entries processes;
+  for (const std::string& name : Names("/proc")) {
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    if (name == "1" || name == std::to_string(::getpid())) continue;
+    Result<std::string> line = ReadFile(Cat("/proc/", name, "/cmdline"));
+    if (!line.ok()) continue;
+    std::string program = line->c_str();
+    if (program.empty()) program = "(zombie)";
+    processes.push_back(program);
+  }
+  return processes;
+}
+
+void AddCgroups(const std::string& dir, const std::string& shown, Entries* out) {
+  for (const std::string& name : Names(dir)) {
+    struct stat info {};
+    const std::string path = Cat(dir, "/", name);
+    if (::lstat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) continue;
+    out->push_back(Cat(shown, "/", name));
+    AddCgroups(path, Cat(shown, "/", name), out);
+  }
+}
+
+Entries Cgroups() {
+  Entries groups;
+  const Result<CgroupLayout> layout = CgroupLayout::Detect();
+  if (!layout.ok()) return {layout.status().ToString()};
+  Entries mounts;
+  for (const auto& [controller, mount] : layout->mounts) mounts.push_back(mount);
+  std::sort(mounts.begin(), mounts.end());
+  mounts.erase(std::unique(mounts.begin(), mounts.end()), mounts.end());
+  for (const std::string& mount : mounts) {
+    AddCgroups(mount, mount, &groups);
+  }
+  return groups;
+}
+
+// Links and their addresses, except link-local IPv6, which comes and goes by itself.
+Entries Addresses() {
+  Entries addresses;
+  for (const std::string& name : Names("/proc/sys/net/ipv4/conf")) {
+    addresses.push_back(Cat("link ", name));
+  }
+  ifaddrs* all = nullptr;
+  if (::getifaddrs(&all) != 0) return addresses;
+  for (const ifaddrs* each = all; each != nullptr; each = each->ifa_next) {
+    if (each->ifa_addr == nullptr || each->ifa_addr->sa_family != AF_INET) continue;
+    char text[NI_MAXHOST] = "";
+    ::getnameinfo(each->ifa_addr, sizeof(sockaddr_in), text, sizeof(text), nullptr, 0,
+                  NI_NUMERICHOST);
+    addresses.push_back(Cat(each->ifa_name, " ", text));
+  }
+  ::freeifaddrs(all);
+  return addresses;
+}
+
+Entries Reservations(const std::string& dir) {
+  Entries reservations;
+  for (const std::string& network : Names(dir)) {
+    for (const std::string& name : Names(Cat(dir, "/", network))) {
+      if (name != "lock" && !name.starts_with("last_reserved_ip")) reservations.push_back(name);
+    }
+  }
+  return reservations;
+}
+
+// The portmap and masquerade chains of single pods.
+Entries NatRules() {
+  RunOptions run;
+  run.argv = {FindProgram("iptables-save"), "-t", "nat"};
+  if (run.argv[0].empty()) return {};
+  run.deadline = MonoNow() + std::chrono::seconds(5);
+  const Result<RunOutput> output = Run(run);
+  if (!output.ok()) return {};
+  Entries rules;
+  for (const std::string& line : Lines(output->stdout_data)) {
+    if (line.starts_with("-A CNI-") || line.starts_with(":CNI-DN-")) rules.push_back(line);
+  }
+  // Rules that portmap makes once for all pods.
+  std::erase_if(rules, [](const std::string& line) {
+    return line.starts_with("-A CNI-HOSTPORT-SETMARK") || line.starts_with("-A CNI-HOSTPORT-MASQ");
+  });
+  return rules;
+}
+
+Entries Directories(const TestDaemon& daemon) {
+  Entries found;
+  for (const std::string& dir :
+       {Cat(daemon.root(), "/containers"), Cat(daemon.root(), "/cni"), Cat(daemon.state(), "/ns"),
+        Cat(daemon.state(), "/pods"), Cat(daemon.state(), "/containers")}) {
+    for (const std::string& name : Names(dir)) found.push_back(Cat(dir, "/", name));
+  }
+  return found;
+}
+
+Entries Query(sqlite3* db, const std::string& sql) {
+  Entries rows;
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v2(db, sql.c_str(), -1, &statement, nullptr) != SQLITE_OK) {
+    return {Cat("error: ", sqlite3_errmsg(db))};
+  }
+  while (sqlite3_step(statement) == SQLITE_ROW) {
+    const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, 0));
+    rows.emplace_back(text == nullptr ? "" : text);
+  }
+  sqlite3_finalize(statement);
+  return rows;
+}
+
+// "table: rows" of the pod database. A running daemon holds it exclusively, so a copy is read, with
+// the part that is still in the write-ahead log; the daemon is idle meanwhile.
+Entries DatabaseRows(const TestDaemon& daemon) {
+  Entries counts;
+  const std::string copy = daemon.Path("census.db");
+  for (const char* suffix : {"", "-wal"}) {
+    const Result<std::string> bytes = ReadFile(Cat(daemon.root(), "/pods.db", suffix));
+    const Status written = WriteFile(copy + suffix, bytes.ok() ? *bytes : "");
+    if (!written.ok()) return {written.ToString()};
+  }
+  sqlite3* db = nullptr;
+  if (sqlite3_open_v2(copy.c_str(), &db, SQLITE_OPEN_READWRITE, nullptr) == SQLITE_OK) {
+    for (const std::string& table :
+         Query(db, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")) {
+      for (const std::string& n : Query(db, Cat("SELECT count(*) FROM \"", table, "\""))) {
+        counts.push_back(Cat(table, ": ", n));
+      }
+    }
+  }
+  sqlite3_close(db);
+  ::unlink((copy + "-shm").c_str());
+  return counts;
+}
+
+}  // namespace
+
+Census Census::Take(const TestDaemon& daemon) {
+  Census census;
+  census.items_["mounts"] = Mounts();
+  census.items_["processes"] = Processes();
+  census.items_["cgroups"] = Cgroups();
+  census.items_["addresses"] = Addresses();
+  census.items_["reservations"] = Reservations(daemon.address_dir());
+  census.items_["nat rules"] = NatRules();
+  census.items_["directories"] = Directories(daemon);
+  census.items_["database rows"] = DatabaseRows(daemon);
+  for (auto& [kind, entries] : census.items_) std::sort(entries.begin(), entries.end());
+  return census;
+}
+
+std::string Census::DifferenceFrom(const Census& before) const {
+  std::string text;
+  const auto report = [&text](const std::string& kind, char sign, const Entries& entries) {
+    for (const std::string& entry : entries) text += Cat(kind, " ", sign, " ", entry, "\n");
+  };
+  for (const auto& [kind, now] : items_) {
+    const Entries& then = before.items_.at(kind);
+    Entries more;
+    Entries fewer;
+    std::set_difference(now.begin(), now.end(), then.begin(), then.end(), std::back_inserter(more));
+    std::set_difference(then.begin(), then.end(), now.begin(), now.end(),
+                        std::back_inserter(fewer));
+    report(kind, '+', more);
+    report(kind, '-', fewer);
+  }
+  return text;
+}
+
+std::string Census::Counts() const {
+  std::string text;
+  for (const auto& [kind, entries] : items_) {
+    text += Cat(text.empty() ? "" : ", ", kind, " ", entries.size());
+  }
+  return text;
+}
+
+std::string AwaitCensus(const TestDaemon& daemon, const Census& before) {
+  const MonoTime deadline = MonoNow() + std::chrono::seconds(5);
+  for (;;) {
+    const Census now = Census::Take(daemon);
+    if (now == before) return "";
+    if (MonoNow() > deadline) return now.DifferenceFrom(before);
+    ::poll(nullptr, 0, 20);
+  }
+}
+
+}  // namespace crisp::test
