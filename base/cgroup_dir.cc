@@ -1,6 +1,7 @@
 #include "base/cgroup_dir.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
+#include "base/core/pidfd.h"
 
 namespace crisp {
 namespace {
@@ -172,6 +174,22 @@ Result<std::vector<pid_t>> CgroupDir::Processes() const {
     });
   }
   return std::vector<pid_t>(pids.begin(), pids.end());
+}
+
+Status CgroupDir::AwaitEmpty(MonoTime deadline) const {
+  for (;;) {
+    const std::vector<pid_t> pids = CRISP_TRY(Processes());
+    if (pids.empty()) return OkStatus();
+    // One after the other: the order does not matter, all must end.
+    const UniqueFd process(::pidfd_open(pids.front(), 0));
+    if (!process) continue;  // ended meanwhile
+    pollfd wait{process.get(), POLLIN, 0};
+    const int n = ::poll(&wait, 1, PollTimeoutMs(deadline));
+    if (n < 0 && errno != EINTR) return Errno("wait for process ", pids.front());
+    if (n == 0) {
+      return DeadlineExceeded("cgroup ", path_, ": ", pids.size(), " processes are still there");
+    }
+  }
 }
 
 Status CgroupDir::KillAll(MonoTime deadline) const {

@@ -50,6 +50,8 @@ class CgroupDir {
   bool Exists() const;
   // All processes in it and below, each once. Missing is empty.
   Result<std::vector<pid_t>> Processes() const;
+  // Waits until no process is in it or below; kDeadlineExceeded when some still are.
+  Status AwaitEmpty(MonoTime deadline) const;
   // SIGKILLs everything in it and below (cgroup.kill where the kernel has it) until it is empty or
   // the deadline passes (kDeadlineExceeded).
   Status KillAll(MonoTime deadline) const;

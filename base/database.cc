@@ -1,6 +1,7 @@
 #include "base/database.h"
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 namespace crisp {
 namespace {
@@ -43,14 +44,14 @@ Result<std::unique_ptr<Database>> Database::Open(const std::string& path, Durabi
   std::unique_ptr<Database> db(new Database(raw));
   if (error != SQLITE_OK) return db->Error("open").Wrap("database ", path);
   sqlite3_extended_result_codes(raw, 1);
-  for (std::string_view pragma :
-       {std::string_view("PRAGMA journal_mode=WAL"),
-        durability == Durability::kFull ? std::string_view("PRAGMA synchronous=FULL")
-                                        : std::string_view("PRAGMA synchronous=NORMAL"),
-        // One connection and memory counts: a small page cache, no mapping.
-        std::string_view("PRAGMA cache_size=-256"),
-        std::string_view("PRAGMA locking_mode=EXCLUSIVE")}) {
-    CRISP_RETURN_IF_ERROR(db->Execute(pragma).Wrap("database ", path));
+  // Before anything is written: the WAL gets the same mode.
+  if (::chmod(path.c_str(), 0600) != 0) return Errno("set mode of ", path);
+  for (const char* pragma :
+       {"PRAGMA journal_mode=WAL",
+        durability == Durability::kFull ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
+        // One connection, and memory counts: a small page cache.
+        "PRAGMA cache_size=-256"}) {
+    CRISP_RETURN_IF_ERROR(db->Configure(pragma).Wrap("database ", path));
   }
   CRISP_RETURN_IF_ERROR(db->Migrate(migrations).Wrap("database ", path));
   return db;
@@ -107,6 +108,12 @@ Status Database::Execute(std::string_view sql, const std::vector<Value>& values,
   sqlite3_reset(statement);
   sqlite3_clear_bindings(statement);
   return status;
+}
+
+Status Database::Configure(const std::string& sql) {
+  std::lock_guard lock(mutex_);
+  if (sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) return Error(sql);
+  return OkStatus();
 }
 
 Status Database::Transaction(const std::function<Status()>& work) {

@@ -5,6 +5,7 @@
 //           refused (kFailedPrecondition), older ones are migrated step by step.
 // Threads:  one connection, one mutex: every call is serialised. Callers keep what they read in
 //           memory; the file is for surviving.
+// Access:   the file has mode 0600: rows may hold environments, and those secrets.
 // Errors:   kDataLoss for a damaged file, kResourceExhausted for a full disk, else kInternal; all
 //           name the statement. After a failed Transaction everything in it is rolled back.
 #ifndef CRISP_BASE_DATABASE_H_
@@ -54,9 +55,12 @@ class Database {
                                                 std::span<const std::string_view> migrations);
   ~Database();
 
-  // Runs one statement; `on_row` sees each row. Statements are prepared once and kept.
+  // Runs one statement; `on_row` sees each row. Statements are prepared once and kept, so PRAGMAs,
+  // which act when they are prepared, belong to Configure().
   Status Execute(std::string_view sql, const std::vector<Value>& values = {},
                  const std::function<Status(const Row&)>& on_row = {});
+  // Runs a PRAGMA or another statement without values and rows, prepared anew each time.
+  Status Configure(const std::string& sql);
   // BEGIN IMMEDIATE ... COMMIT around `work`, which uses Execute.
   Status Transaction(const std::function<Status()>& work);
 

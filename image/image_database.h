@@ -16,13 +16,14 @@
 #define CRISP_IMAGE_IMAGE_DATABASE_H_
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/core/result.h"
+#include "base/database.h"
 #include "image/image_service.h"
 #include "image/layer.h"
-#include "image/sqlite.h"
 
 namespace crisp::image {
 
@@ -68,13 +69,14 @@ class ImageDatabase {
   Status MarkDurable(const std::vector<std::string>& layer_keys);
 
  private:
-  ImageDatabase(SqliteConnection connection, std::string boot_id)
-      : connection_(std::move(connection)), boot_id_(std::move(boot_id)) {}
-  Status Migrate();
+  ImageDatabase(std::unique_ptr<Database> db, std::string boot_id)
+      : db_(std::move(db)), boot_id_(std::move(boot_id)) {}
   Status PutImage(const ImageRow& image);
   Status PutLayer(const Layer& layer);
+  // Runs `sql`, which has one parameter, with each value.
+  Status ForEach(std::string_view sql, const std::vector<std::string>& values);
 
-  SqliteConnection connection_;
+  std::unique_ptr<Database> db_;
   std::string boot_id_;
 };
 

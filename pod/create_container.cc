@@ -23,6 +23,9 @@ Status MakeDirectories(ContainerContext& c) {
   return OkStatus();
 }
 Status RemoveDirectories(ContainerContext& c) {
+  // Where the undo of "monitor" failed: without its directory it could not be found again.
+  CRISP_RETURN_IF_ERROR(oci::EnsureMonitorGone(c.container->paths().state(),
+                                               MonoNow() + c.env.options.runtime_deadline));
   CRISP_RETURN_IF_ERROR(RemoveTreeAt(c.container->paths().state()));
   return RemoveTreeAt(c.container->paths().data());
 }
@@ -160,6 +163,9 @@ Status ValidateContainerConfig(const v1::ContainerConfig& config, const Sandbox&
   const v1::LinuxContainerSecurityContext& security = config.linux().security_context();
   const v1::NamespaceOption& options = security.namespace_options();
   if (!security.has_namespace_options()) return OkStatus();
+  if (options.network() == v1::TARGET || options.ipc() == v1::TARGET) {
+    return InvalidArgument("namespace_options: TARGET is for pid only");
+  }
   if ((options.network() == v1::NODE) != sandbox.host_network()) {
     return InvalidArgument("namespace_options.network ", v1::NamespaceMode_Name(options.network()),
                            " differs from the sandbox's, and all containers of a pod share it");

@@ -4,6 +4,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/cgroup_dir.h"
@@ -24,6 +25,9 @@ Status MakeDirectories(SandboxContext& c) {
   return EnsureDirectory(c.sandbox->paths().namespaces());
 }
 Status RemoveDirectories(SandboxContext& c) {
+  // Where the undo of "init" failed: without its directory the monitor could not be found again.
+  CRISP_RETURN_IF_ERROR(oci::EnsureMonitorGone(c.sandbox->paths().init_monitor(),
+                                               MonoNow() + c.env.options.runtime_deadline));
   CRISP_RETURN_IF_ERROR(RemoveTreeAt(c.sandbox->paths().state()));
   return RemoveTreeAt(c.sandbox->paths().namespaces());
 }
@@ -62,10 +66,19 @@ Status MakeNamespaces(SandboxContext& c) {
     return WriteSysctls(sysctls);
   });
 }
+// A DEL that must still come needs the namespace: without it, plugins leave rules on the host.
+Status DropNetworkNamespace(SandboxContext& c) {
+  if (c.sandbox->host_network()) return OkStatus();
+  const std::vector<SandboxId> attached = CRISP_TRY(c.env.options.network->ListCached());
+  if (std::find(attached.begin(), attached.end(), c.sandbox->id()) != attached.end()) {
+    return FailedPrecondition("the network is still attached; its namespace is kept");
+  }
+  return EnsureUnpinned(c.sandbox->paths().net());
+}
+
 Status DropNamespaces(SandboxContext& c) {
-  const SandboxPaths& paths = c.sandbox->paths();
-  Status failed;
-  for (const std::string& path : {paths.net(), paths.uts(), paths.ipc()}) {
+  Status failed = DropNetworkNamespace(c);
+  for (const std::string& path : {c.sandbox->paths().uts(), c.sandbox->paths().ipc()}) {
     if (Status status = EnsureUnpinned(path); !status.ok()) failed = std::move(status);
   }
   return failed;

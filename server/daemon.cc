@@ -26,6 +26,7 @@ namespace {
 
 constexpr size_t kMaxQueuedCalls = 4096;
 constexpr auto kEmptyHelpers = std::chrono::seconds(10);
+constexpr auto kHelperPatience = std::chrono::seconds(5);
 constexpr auto kCutOff = std::chrono::seconds(10);  // beyond timeouts.shutdown
 
 // A cgroup for processes of crisp's own, held open for those who start them.
@@ -45,10 +46,15 @@ struct OwnedCgroup {
     const Status removed = group.EnsureRemoved();
     if (!removed.ok()) log::Debug("cgroup stays", {{"cgroup", group.path()}, {"error", removed}});
   }
-  // What an earlier daemon left in it is killed: it may be in the middle of an ADD or a create.
-  static Result<OwnedCgroup> OpenEmpty(const CgroupLayout* layout, const std::string& path) {
+  // What an earlier daemon left in it gets `patience` to end by itself and is then killed. A CNI
+  // DEL that is killed half way can leave rules that no later DEL knows of.
+  static Result<OwnedCgroup> OpenEmpty(const CgroupLayout* layout, const std::string& path,
+                                       Duration patience) {
     const CgroupDir dir(layout, path);
     CRISP_RETURN_IF_ERROR(dir.EnsureCreated());
+    if (Status empty = dir.AwaitEmpty(MonoNow() + patience); !empty.ok()) {
+      log::Warning("left processes are killed", {{"cgroup", path}, {"why", empty}});
+    }
     CRISP_RETURN_IF_ERROR(dir.KillAll(MonoNow() + kEmptyHelpers).Wrap("empty cgroup ", path));
     return OwnedCgroup{dir, CRISP_TRY(dir.OpenDirs())};
   }
@@ -189,8 +195,10 @@ Status Daemon::Parts::StartLoop() {
 Status Daemon::Parts::MakeCgroups() {
   cgroup_layout = CRISP_TRY(CgroupLayout::Detect());
   const auto c = config.Get();
-  helper_cgroup = CRISP_TRY(OwnedCgroup::OpenEmpty(&cgroup_layout, OwnCgroup(*c, "helpers")));
-  pull_cgroup = CRISP_TRY(OwnedCgroup::OpenEmpty(&cgroup_layout, OwnCgroup(*c, "pull")));
+  helper_cgroup =
+      CRISP_TRY(OwnedCgroup::OpenEmpty(&cgroup_layout, OwnCgroup(*c, "helpers"), kHelperPatience));
+  pull_cgroup =
+      CRISP_TRY(OwnedCgroup::OpenEmpty(&cgroup_layout, OwnCgroup(*c, "pull"), Duration::zero()));
   return OkStatus();
 }
 

@@ -4,6 +4,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <filesystem>
 #include <thread>
@@ -12,7 +13,7 @@
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
 #include "base/core/mount.h"
-#include "image/sqlite.h"
+#include "base/database.h"
 
 namespace crisp::image {
 namespace {
@@ -124,11 +125,17 @@ StoreCounts ImageFixture::Counts() {
   out.layers = Entries(dir_ / "store/layers") - 2;  // tmp and empty
   out.tmp = Entries(dir_ / "store/layers/tmp");
   out.images = Entries(dir_ / "store/images");
-  auto db = SqliteConnection::Open(dir_ / "store/images.db");
+  constexpr std::array<std::string_view, 1> kKnownSchema = {""};
+  auto db = Database::Open(dir_ / "store/images.db", Durability::kFull, kKnownSchema);
   if (!db.ok()) return out;
   for (const char* table : {"images", "image_layers", "layers", "names"}) {
-    auto count = db->Prepare(("SELECT count(*) FROM " + std::string(table)).c_str());
-    if (count.ok() && count->Step().ok()) out.rows += static_cast<size_t>(count->Int(0));
+    EXPECT_TRUE((*db)
+                    ->Execute(Cat("SELECT count(*) FROM ", table), {},
+                              [&](const Database::Row& row) {
+                                out.rows += static_cast<size_t>(row.Int(0));
+                                return OkStatus();
+                              })
+                    .ok());
   }
   return out;
 }

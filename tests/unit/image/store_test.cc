@@ -1,13 +1,14 @@
 // The store without a puller: publishing, names, removal, restart. Needs no root.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <filesystem>
 #include <thread>
 
 #include "base/core/file.h"
+#include "base/database.h"
 #include "base/failpoint.h"
 #include "image/image_store.h"
-#include "image/sqlite.h"
 #include "tar_builder.h"
 
 namespace crisp::image {
@@ -17,6 +18,12 @@ namespace fs = std::filesystem;
 
 std::string HexOf(char digit) { return std::string(64, digit); }
 std::string Sha(char digit) { return "sha256:" + HexOf(digit); }
+
+// The database beside the store, its schema taken as it is.
+Result<std::unique_ptr<Database>> OpenRaw(const std::string& path) {
+  constexpr std::array<std::string_view, 1> kKnown = {""};
+  return Database::Open(path, Durability::kFull, kKnown);
+}
 
 class Store : public testing::Test {
  protected:
@@ -277,15 +284,15 @@ TEST_F(Store, PowerCutDropsWhatWasNotDurable) {
   Publish('b', "2", "docker.io/library/b:latest");
   store_->FinishBackgroundWork();
   store_.reset();
-  auto db = SqliteConnection::Open(dir_ / "store/images.db");
+  auto db = OpenRaw(dir_ / "store/images.db");
   ASSERT_TRUE(db.ok());
-  ASSERT_TRUE(db->Execute("UPDATE layers SET durable = 0 WHERE key LIKE '2%'").ok());
+  ASSERT_TRUE((*db)->Execute("UPDATE layers SET durable = 0 WHERE key LIKE '2%'").ok());
   db = Internal("closed");
   Reopen("boot-1");  // the same boot: only the daemon died
   EXPECT_NE(Find("b"), nullptr);
   store_.reset();
-  db = SqliteConnection::Open(dir_ / "store/images.db");
-  ASSERT_TRUE(db->Execute("UPDATE layers SET durable = 0 WHERE key LIKE '2%'").ok());
+  db = OpenRaw(dir_ / "store/images.db");
+  ASSERT_TRUE((*db)->Execute("UPDATE layers SET durable = 0 WHERE key LIKE '2%'").ok());
   db = Internal("closed");
   Reopen("boot-2");
   EXPECT_EQ(Find("b"), nullptr);
@@ -295,8 +302,8 @@ TEST_F(Store, PowerCutDropsWhatWasNotDurable) {
 
 TEST_F(Store, RefusesANewerSchema) {
   store_.reset();
-  auto db = SqliteConnection::Open(dir_ / "store/images.db");
-  ASSERT_TRUE(db.ok() && db->Execute("PRAGMA user_version = 99").ok());
+  auto db = OpenRaw(dir_ / "store/images.db");
+  ASSERT_TRUE(db.ok() && (*db)->Configure("PRAGMA user_version = 99").ok());
   db = Internal("closed");
   StoreOptions options;
   options.root = dir_ / "store";
