@@ -13,8 +13,8 @@ constexpr uint64_t kDiskBlock = 4096;
 
 }  // namespace
 
-void Catalog::SetPinned(std::set<std::string> references) {
-  pinned_ = std::move(references);
+void Catalog::SetPinned(PinnedImages pinned) {
+  pinned_ = std::move(pinned);
   for (auto& [id, entry] : images_) Show(*entry);
 }
 
@@ -37,6 +37,11 @@ void Catalog::PutImage(ImageRow row) {
     entry->row = std::move(row);
   } else {
     *entry->listed = row.listed;
+    if (row.layer_keys != entry->row.layer_keys) {  // a damaged one was replaced
+      entry->layers.clear();
+      for (const std::string& key : row.layer_keys) entry->layers.push_back(layers_.at(key));
+      entry->row.layer_keys = row.layer_keys;
+    }
   }
   Show(*entry);
 }
@@ -83,7 +88,7 @@ void Catalog::Show(CatalogEntry& entry) {
     image->diff_ids.push_back(layer->diff_id);
     if (counted.insert(layer->key).second) image->size_bytes += layer->size_bytes;
   }
-  const auto is_pinned = [this](const std::string& name) { return pinned_.contains(name); };
+  const auto is_pinned = [this](const std::string& name) { return pinned_.Matches(name); };
   image->pinned = std::any_of(entry.tags.begin(), entry.tags.end(), is_pinned) ||
                   std::any_of(entry.digests.begin(), entry.digests.end(), is_pinned);
   entry.image = std::move(image);
@@ -93,7 +98,7 @@ std::vector<ImagePtr> Catalog::List() const {
   std::vector<ImagePtr> out;
   out.reserve(images_.size());
   for (const auto& [id, entry] : images_) {
-    if (*entry->listed) out.push_back(entry->image);
+    if (IsShown(*entry)) out.push_back(entry->image);
   }
   return out;
 }
@@ -109,7 +114,7 @@ Result<ImagePtr> Catalog::FindByPrefix(const std::string& hex) const {
   ImagePtr found;
   for (auto it = images_.lower_bound(prefix); it != images_.end() && it->first.starts_with(prefix);
        ++it) {
-    if (!*it->second->listed) continue;
+    if (!IsShown(*it->second)) continue;
     if (found != nullptr) {
       return FailedPrecondition("image id prefix ", hex, " is ambiguous; use more digits");
     }
@@ -132,10 +137,25 @@ Result<ImagePtr> Catalog::Find(const std::string& reference) const {
   const auto parsed = Reference::Parse(reference);
   if (!parsed.ok()) return parsed.status();
   if (const auto name = names_.find(parsed->ToString()); name != names_.end()) {
-    return images_.at(name->second)->image;
+    const CatalogEntry& entry = *images_.at(name->second);
+    return IsShown(entry) ? entry.image : ImagePtr();
   }
   if (is_hex) return FindByPrefix(reference);
   return ImagePtr();
+}
+
+bool Catalog::IsShown(const CatalogEntry& entry) {
+  return *entry.listed && std::none_of(entry.layers.begin(), entry.layers.end(),
+                                       [](const LayerPtr& layer) { return layer->quarantined; });
+}
+
+std::vector<CatalogEntryPtr> Catalog::EntriesWith(const std::string& layer_key) const {
+  std::vector<CatalogEntryPtr> out;
+  for (const auto& [id, entry] : images_) {
+    const auto has = [&](const LayerPtr& layer) { return layer->key == layer_key; };
+    if (std::any_of(entry->layers.begin(), entry->layers.end(), has)) out.push_back(entry);
+  }
+  return out;
 }
 
 CatalogEntryPtr Catalog::FindEntry(const std::string& image_id) const {

@@ -8,7 +8,8 @@
 //                       ^                   │
 //                       └────── Put ────────┘
 //
-//          Unlisted: removed by the user while containers hold leases.
+//          Unlisted: removed by the user while containers hold leases. A listed image with a
+//          quarantined layer is not shown, by List and Find, until the layer has been replaced.
 // Threads: none of its own: the owner's lock.
 #ifndef CRISP_IMAGE_CATALOG_H_
 #define CRISP_IMAGE_CATALOG_H_
@@ -24,6 +25,7 @@
 #include "image/image_database.h"
 #include "image/image_service.h"
 #include "image/layer.h"
+#include "image/pinned_images.h"
 
 namespace crisp::image {
 
@@ -41,14 +43,14 @@ using CatalogEntryPtr = std::shared_ptr<CatalogEntry>;
 
 class Catalog {
  public:
-  void SetPinned(std::set<std::string> references);
+  void SetPinned(PinnedImages pinned);
 
   void PutLayer(LayerPtr layer);
   // nullptr: not there.
   LayerPtr FindLayer(const std::string& key) const;
   const std::map<std::string, LayerPtr>& layers() const { return layers_; }
 
-  // Adds the image, or lists it again (its layers stay then). Row's layer_keys must be present.
+  // Adds the image, or lists it again. Row's layer_keys must be present.
   void PutImage(ImageRow row);
   // Moves the name here from whoever has it.
   void PutName(const NameRow& name);
@@ -61,6 +63,8 @@ class Catalog {
   // Unlisted ones too.
   std::vector<ImagePtr> All() const;
   Result<ImagePtr> Find(const std::string& reference) const;
+  // Entries that have the layer, hidden and unlisted ones too.
+  std::vector<CatalogEntryPtr> EntriesWith(const std::string& layer_key) const;
   CatalogEntryPtr FindEntry(const std::string& image_id) const;
   // Unlisted images that no lease holds, and layers that nothing but the catalog holds.
   std::vector<std::string> UnheldImages() const;
@@ -71,12 +75,13 @@ class Catalog {
 
  private:
   void Show(CatalogEntry& entry);
+  static bool IsShown(const CatalogEntry& entry);
   Result<ImagePtr> FindByPrefix(const std::string& hex) const;
 
   std::map<std::string, CatalogEntryPtr> images_;  // by id
   std::map<std::string, std::string> names_;       // full reference to id; listed images only
   std::map<std::string, LayerPtr> layers_;         // by key
-  std::set<std::string> pinned_;
+  PinnedImages pinned_;
 };
 
 }  // namespace crisp::image

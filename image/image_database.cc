@@ -7,7 +7,7 @@
 namespace crisp::image {
 namespace {
 
-constexpr std::array<std::string_view, 1> kMigrations = {R"sql(
+constexpr std::array<std::string_view, 2> kMigrations = {R"sql(
 CREATE TABLE images(
   id TEXT PRIMARY KEY, listed INTEGER NOT NULL, chain_id TEXT NOT NULL,
   content_bytes INTEGER NOT NULL, created_ns INTEGER NOT NULL, config TEXT NOT NULL
@@ -25,6 +25,9 @@ CREATE TABLE names(
   reference TEXT PRIMARY KEY, image_id TEXT NOT NULL, is_digest INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX names_by_image ON names(image_id);
+)sql",
+                                                         R"sql(
+ALTER TABLE layers ADD COLUMN quarantined INTEGER NOT NULL DEFAULT 0;
 )sql"};
 
 }  // namespace
@@ -62,11 +65,12 @@ Result<ImageDatabase::Contents> ImageDatabase::Load() {
                      return OkStatus();
                    }));
   CRISP_RETURN_IF_ERROR(db_->Execute(
-      "SELECT key, diff_id, tied, opaque_root, size_bytes, inodes, durable, boot_id FROM layers",
+      "SELECT key, diff_id, tied, opaque_root, size_bytes, inodes, durable, boot_id, "
+      "quarantined FROM layers",
       {}, [&](const Row& read) {
         LayerRow row;
         row.layer = {read.Text(0), read.Text(1), read.Int(2) != 0, read.Int(3) != 0, read.Int(4),
-                     read.Int(5),  true,         read.Int(6) != 0};
+                     read.Int(5),  true,         read.Int(6) != 0, read.Int(8) != 0};
         row.boot_id = read.Text(7);
         out.layers.push_back(std::move(row));
         return OkStatus();
@@ -149,6 +153,15 @@ Status ImageDatabase::Delete(const std::vector<std::string>& image_ids,
         return ForEach("DELETE FROM layers WHERE key = ?", layer_keys);
       })
       .Wrap("images.db");
+}
+
+Status ImageDatabase::SetQuarantined(const std::string& layer_key, bool quarantined) {
+  Status status =
+      quarantined ? db_->Execute("UPDATE layers SET quarantined = 1 WHERE key = ?", {layer_key})
+                  : db_->Execute(
+                        "UPDATE layers SET quarantined = 0, durable = 0, boot_id = ? WHERE key = ?",
+                        {boot_id_, layer_key});
+  return std::move(status).Wrap("images.db");
 }
 
 Status ImageDatabase::MarkDurable(const std::vector<std::string>& layer_keys) {

@@ -5,10 +5,11 @@
 //           not on disk yet either, and after a power cut both are dropped (a layer row says in
 //           which boot it was written and whether a syncfs came after it). An fsync there would
 //           wait for the write-back of the whole image.
-// Schema:   version 1 in `user_version`:
+// Schema:   version 2 in `user_version`:
 //             images(id, listed, chain_id, content_bytes, created_ns, config)
 //             image_layers(image_id, position, layer_key)       position 0 is the bottom
-//             layers(key, diff_id, tied, opaque_root, size_bytes, inodes, durable, boot_id)
+//             layers(key, diff_id, tied, opaque_root, size_bytes, inodes, durable, boot_id,
+//                    quarantined)
 //             names(reference, image_id, is_digest)
 // Threads:  one at a time (the store's write lock).
 // Errors:   kFailedPrecondition for a schema that is newer than this program.
@@ -66,6 +67,8 @@ class ImageDatabase {
   Status Unlist(const std::string& image_id);
   Status Delete(const std::vector<std::string>& image_ids,
                 const std::vector<std::string>& layer_keys);
+  // Durably; a layer that is taken out of quarantine is new on disk.
+  Status SetQuarantined(const std::string& layer_key, bool quarantined);
   Status MarkDurable(const std::vector<std::string>& layer_keys);
 
  private:

@@ -1,8 +1,10 @@
 #include "image/image_service.h"
 
 #include <algorithm>
+#include <list>
 #include <mutex>
 
+#include "base/core/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "image/image_store.h"
@@ -11,21 +13,16 @@
 #include "image/platform.h"
 #include "image/pull_session.h"
 #include "image/reference.h"
-#include "image/registry_endpoints.h"
+#include "image/registry/registry_resolver.h"
+#include "image/transfer_slots.h"
 
 namespace crisp::image {
 namespace {
 
-std::set<std::string> NormalReferences(const std::vector<std::string>& references) {
-  std::set<std::string> out;
-  for (const std::string& text : references) {
-    const auto reference = Reference::Parse(text);
-    if (reference.ok()) {
-      out.insert(reference->ToString());
-    } else {
-      log::Warning("pinned image is not a reference", {{"error", reference.status()}});
-    }
-  }
+PinnedImages Pinned(const std::vector<std::string>& patterns) {
+  Status mistake;
+  PinnedImages out(patterns, &mistake);
+  if (!mistake.ok()) log::Warning("pinned image is left out", {{"error", mistake}});
   return out;
 }
 
@@ -52,17 +49,33 @@ class ImageServiceImpl : public ImageService {
                                                      {{"result", "error"}})),
         pulled_bytes_(options_.telemetry->GetCounter("crisp_image_pulled_bytes_total",
                                                      "Compressed bytes of layers received")),
-        store_(std::move(store)),
-        registries_(options_.registries) {}
+        pulls_active_(options_.telemetry->GetGauge("crisp_image_pulls_active",
+                                                   "Pulls and imports under way")),
+        slots_(options_.transfers),
+        store_(std::move(store)) {
+    auto resolver = RegistryResolver::Load(options_.registries, options_.registry_files);
+    if (resolver.ok()) {
+      resolver_ = std::move(resolver).value();
+      return;
+    }
+    // A mistake in a file that is not crisp's must not keep the node's pods from running; but
+    // nothing may be pulled past it: it could have blocked a registry.
+    log::Error("no image can be pulled until this is repaired and the configuration reloaded",
+               {{"error", resolver.status()}});
+    resolver_failure_ = std::move(resolver).status();
+  }
 
   std::vector<ImagePtr> List() const override { return store_->List(); }
-  Result<ImagePtr> Find(const std::string& reference) const override {
-    return store_->Find(reference);
-  }
+  Result<ImagePtr> Find(const std::string& reference) const override;
   Result<std::string> Pull(const PullRequest& request) override;
   Result<std::vector<std::string>> Import(const std::string& path,
                                           const std::string& name) override;
-  Status Remove(const std::string& reference) override { return store_->Remove(reference); }
+  std::vector<PullProgress> Pulls() const override;
+  Status Export(const std::string& reference, const std::string& path,
+                const CancelToken& cancel) override;
+  Status Remove(const std::string& reference) override;
+  Result<CheckReport> Check(bool repair, const CancelToken& cancel) override;
+  Collected Collect() override;
   FsInfo GetFsInfo() const override { return store_->GetFsInfo(); }
   Result<LeasePtr> Acquire(const std::string& image_id) override {
     return store_->Acquire(image_id);
@@ -70,15 +83,17 @@ class ImageServiceImpl : public ImageService {
   void CollectGarbage() override { store_->AllowDeletion(); }
   Status MountRootfs(const Lease& lease, const std::string& upper, const std::string& work,
                      const std::string& target) override;
-  void Reload(std::map<std::string, RegistryOptions> registries,
-              std::vector<std::string> pinned_images) override;
+  Status Reload(std::map<std::string, RegistryOptions> registries,
+                std::vector<std::string> pinned_images) override;
 
  private:
-  PullSessionOptions SessionOptions() const {
-    return {options_.pull_binary, options_.pull_cgroup_dirs, options_.reaper};
-  }
+  class ActivePull;
+  PullSessionOptions SessionOptions(ActivePull* pull);
   PullerRequest BaseRequest() const;
-  Result<std::string> PullReference(const Reference& reference, const PullRequest& request);
+  Result<std::shared_ptr<const RegistryResolver>> resolver() const;
+  void Repair(const std::string& key, DamagedLayer* layer, const CancelToken& cancel);
+  Result<std::string> PullReference(const RegistryResolver& resolver, const Reference& reference,
+                                    const PullRequest& request);
 
   const Options options_;
   const Platform platform_;
@@ -86,48 +101,131 @@ class ImageServiceImpl : public ImageService {
   Counter& pulls_ok_;
   Counter& pulls_failed_;
   Counter& pulled_bytes_;
+  Gauge& pulls_active_;
   LayerReservations reservations_;
+  TransferSlots slots_;
   const std::unique_ptr<ImageStore> store_;
 
   mutable std::mutex mutex_;  // guards what follows
-  std::map<std::string, RegistryOptions> registries_;
+  std::shared_ptr<const RegistryResolver> resolver_;
+  Status resolver_failure_;  // when there is none
+  std::list<PullProgress> pulls_;
 };
+
+// In the list of pulls as long as it lives.
+class ImageServiceImpl::ActivePull {
+ public:
+  ActivePull(ImageServiceImpl& service, std::string requested, std::string reference)
+      : service_(service) {
+    PullProgress progress;
+    progress.requested = std::move(requested);
+    progress.reference = std::move(reference);
+    progress.started_ns = WallNowNs();
+    std::lock_guard lock(service_.mutex_);
+    at_ = service_.pulls_.insert(service_.pulls_.end(), std::move(progress));
+    service_.pulls_active_.Add(1);
+  }
+  ~ActivePull() {
+    std::lock_guard lock(service_.mutex_);
+    service_.pulls_.erase(at_);
+    service_.pulls_active_.Add(-1);
+  }
+  void Report(const PullProgress& now) {
+    std::lock_guard lock(service_.mutex_);
+    if (now.bytes_received > at_->bytes_received) {
+      service_.pulled_bytes_.Add(static_cast<uint64_t>(now.bytes_received - at_->bytes_received));
+    }
+    PullProgress next = now;
+    next.requested = std::move(at_->requested);
+    next.reference = std::move(at_->reference);
+    next.started_ns = at_->started_ns;
+    *at_ = std::move(next);
+  }
+
+ private:
+  ImageServiceImpl& service_;
+  std::list<PullProgress>::iterator at_;
+};
+
+PullSessionOptions ImageServiceImpl::SessionOptions(ActivePull* pull) {
+  return {options_.pull_binary, options_.pull_cgroup_dirs, options_.reaper,
+          options_.parallel_layers,
+          [pull](const PullProgress& progress) { pull->Report(progress); }};
+}
+
+std::vector<PullProgress> ImageServiceImpl::Pulls() const {
+  std::lock_guard lock(mutex_);
+  return {pulls_.begin(), pulls_.end()};
+}
 
 PullerRequest ImageServiceImpl::BaseRequest() const {
   PullerRequest out;
   out.platform = platform_;
   out.parallel_layers = options_.parallel_layers;
   out.stall_seconds = options_.pull_stall_seconds;
+  out.max_layer_bytes = options_.max_layer_bytes;
   return out;
 }
 
-Result<std::string> ImageServiceImpl::Pull(const PullRequest& request) {
-  const Reference reference = CRISP_TRY(Reference::Parse(request.reference));
-  const MonoTime start = MonoNow();
-  Result<std::string> id = PullReference(reference, request);
-  store_->Collect();  // layers that only this pull held
-  if (!id.ok()) {
-    pulls_failed_.Add();
-    return std::move(id).Wrap("pull ", reference.ToString());
-  }
-  pulls_ok_.Add();
-  pull_seconds_.Observe(MonoNow() - start);
-  log::Info("image pulled", {{"reference", reference.ToString()}, {"image", *id}});
-  return id;
+Result<std::shared_ptr<const RegistryResolver>> ImageServiceImpl::resolver() const {
+  std::lock_guard lock(mutex_);
+  if (resolver_ == nullptr) return Status(Code::kFailedPrecondition, resolver_failure_.message());
+  return resolver_;
 }
 
-Result<std::string> ImageServiceImpl::PullReference(const Reference& reference,
+Result<ImagePtr> ImageServiceImpl::Find(const std::string& reference) const {
+  const auto known = resolver();
+  const bool is_id = reference.starts_with("sha256:");
+  const auto candidates = known.ok() && !is_id
+                              ? (*known)->Candidates(reference)
+                              : Result<std::vector<Reference>>(NotFound("candidates"));
+  if (candidates.ok()) {
+    for (const Reference& candidate : *candidates) {
+      Result<ImagePtr> found = store_->Find(candidate.ToString());
+      if (!found.ok() || *found != nullptr) return found;
+    }
+  }
+  return store_->Find(reference);
+}
+
+Status ImageServiceImpl::Remove(const std::string& reference) {
+  const ImagePtr image = CRISP_TRY(Find(reference));
+  return image != nullptr ? store_->Remove(image->id) : OkStatus();
+}
+
+Result<std::string> ImageServiceImpl::Pull(const PullRequest& request) {
+  const auto known = CRISP_TRY(resolver());
+  const std::vector<Reference> candidates = CRISP_TRY(known->Candidates(request.reference));
+  const MonoTime start = MonoNow();
+  Status failure;
+  for (const Reference& reference : candidates) {
+    Result<std::string> id = PullReference(*known, reference, request);
+    store_->Collect();  // layers that only this pull held
+    if (id.ok()) {
+      pulls_ok_.Add();
+      pull_seconds_.Observe(MonoNow() - start);
+      log::Info("image pulled", {{"reference", reference.ToString()}, {"image", *id}});
+      return id;
+    }
+    Status one = std::move(id).status().Wrap("pull ", reference.ToString());
+    failure = failure.ok() ? std::move(one)
+                           : Status(one.code(), Cat(failure.message(), "; ", one.message()));
+    if (request.cancel.cancelled()) break;
+  }
+  pulls_failed_.Add();
+  return failure;
+}
+
+Result<std::string> ImageServiceImpl::PullReference(const RegistryResolver& resolver,
+                                                    const Reference& reference,
                                                     const PullRequest& request) {
   PullerRequest puller = BaseRequest();
   puller.reference = reference.ToString();
-  puller.auth = request.auth;
-  {
-    std::lock_guard lock(mutex_);
-    puller.endpoints = EndpointsFor(reference.domain(), registries_, request.auth);
-  }
-  PullSession session(*store_, reservations_, SessionOptions());
+  puller.endpoints =
+      CRISP_TRY(resolver.Endpoints(reference, {request.auth, request.pod_namespace}));
+  ActivePull active(*this, request.reference, reference.ToString());
+  PullSession session(*store_, reservations_, slots_, SessionOptions(&active));
   std::vector<NewImage> images = CRISP_TRY(session.Run(std::move(puller), request.cancel));
-  pulled_bytes_.Add(static_cast<uint64_t>(session.received_bytes()));
   if (images.size() != 1) return Internal("crisp-pull reported ", images.size(), " images");
   AddNames(reference, &images[0]);
   CRISP_RETURN_IF_ERROR(request.cancel.Check());
@@ -144,7 +242,8 @@ Result<std::vector<std::string>> ImageServiceImpl::Import(const std::string& pat
   puller.path = path;
   puller.name = name;
   const auto import = [&]() -> Result<std::vector<std::string>> {
-    PullSession session(*store_, reservations_, SessionOptions());
+    ActivePull active(*this, path, path);
+    PullSession session(*store_, reservations_, slots_, SessionOptions(&active));
     std::vector<NewImage> images = CRISP_TRY(session.Run(std::move(puller), {}));
     std::vector<std::string> ids;
     for (NewImage& image : images) {
@@ -161,6 +260,103 @@ Result<std::vector<std::string>> ImageServiceImpl::Import(const std::string& pat
   return std::move(ids).Wrap("import");
 }
 
+Result<CheckReport> ImageServiceImpl::Check(bool repair, const CancelToken& cancel) {
+  std::map<std::string, LayerPtr> layers;  // held: they stay while they are looked at
+  std::vector<std::string> keys;
+  for (LayerPtr& layer : store_->Layers()) {
+    if (!layer->has_row) continue;  // of a pull that is under way
+    keys.push_back(layer->key);
+    layers[layer->key] = std::move(layer);
+  }
+  CheckReport out;
+  std::vector<CheckedLayer> checked;
+  {
+    ActivePull active(*this, "check", "check");
+    PullSession session(*store_, reservations_, slots_, SessionOptions(&active));
+    checked = CRISP_TRY(session.Check(std::move(keys), cancel).Wrap("check"));
+  }
+  for (CheckedLayer& one : checked) {
+    const auto layer = layers.find(one.key);
+    if (layer == layers.end()) return Internal("crisp-pull checked a layer that is not there");
+    (one.has_record ? out.layers_checked : out.layers_without_record) += 1;
+    if (one.difference_count == 0) continue;
+    CRISP_RETURN_IF_ERROR(store_->Quarantine(one.key));
+    DamagedLayer damaged;
+    damaged.diff_id = layer->second->diff_id;
+    damaged.differences = std::move(one.differences);
+    damaged.difference_count = static_cast<size_t>(one.difference_count);
+    for (const ImageStore::LayerUser& user : store_->UsersOf(one.key)) {
+      damaged.images.push_back(!user.tags.empty()      ? user.tags[0]
+                               : !user.digests.empty() ? user.digests[0]
+                                                       : user.image_id);
+    }
+    log::Error("layer is damaged; its images are quarantined",
+               {{"layer", damaged.diff_id}, {"first", damaged.differences.at(0)}});
+    if (repair) Repair(one.key, &damaged, cancel);
+    out.damaged.push_back(std::move(damaged));
+  }
+  layers.clear();
+  store_->Collect();
+  return out;
+}
+
+// Any image that has the layer brings it back, as long as its registry still has what the digest
+// names.
+void ImageServiceImpl::Repair(const std::string& key, DamagedLayer* layer,
+                              const CancelToken& cancel) {
+  layer->repair_error = "no image that has it came from a registry; import it again";
+  for (const ImageStore::LayerUser& user : store_->UsersOf(key)) {
+    for (const std::string& digest : user.digests) {
+      PullRequest request;
+      request.reference = digest;
+      request.cancel = cancel;
+      const Result<std::string> pulled = Pull(request);
+      if (!pulled.ok()) {
+        layer->repair_error = pulled.status().message();
+        continue;
+      }
+      if (store_->IsQuarantined(key)) continue;
+      layer->repaired = true;
+      layer->repair_error.clear();
+      return;
+    }
+  }
+}
+
+Collected ImageServiceImpl::Collect() {
+  const FsInfo before = store_->GetFsInfo();
+  const size_t layers = store_->Layers().size();
+  store_->Collect();
+  store_->FinishBackgroundWork();
+  const FsInfo after = store_->GetFsInfo();
+  Collected out;
+  const size_t left = store_->Layers().size();
+  out.layers = layers > left ? layers - left : 0;
+  out.bytes = before.used_bytes > after.used_bytes ? before.used_bytes - after.used_bytes : 0;
+  return out;
+}
+
+Status ImageServiceImpl::Export(const std::string& reference, const std::string& path,
+                                const CancelToken& cancel) {
+  if (!path.starts_with('/'))
+    return InvalidArgument("export to ", path, ": needs an absolute path");
+  const ImagePtr image = CRISP_TRY(Find(reference));
+  if (image == nullptr) return NotFound("export: no image ", reference);
+  const LeasePtr lease = CRISP_TRY(store_->Acquire(image->id));
+  PullerRequest request = BaseRequest();
+  request.operation = PullerRequest::Operation::kExport;
+  request.path = path;
+  if (!image->repo_tags.empty()) request.name = image->repo_tags[0];
+  request.image_dir = Cat(store_->paths().images(), '/', StorePaths::ImageDirName(image->id));
+  for (const LayerPtr& layer : LayersOf(*lease)) {
+    request.layer_keys.push_back(layer->key);
+    if (layer->opaque_root) request.opaque_layers.push_back(layer->key);
+  }
+  ActivePull active(*this, path, path);
+  PullSession session(*store_, reservations_, slots_, SessionOptions(&active));
+  return session.Run(std::move(request), cancel).status().Wrap("export");
+}
+
 Status ImageServiceImpl::MountRootfs(const Lease& lease, const std::string& upper,
                                      const std::string& work, const std::string& target) {
   CRISP_FAILPOINT("image.mount_rootfs");
@@ -174,11 +370,13 @@ Status ImageServiceImpl::MountRootfs(const Lease& lease, const std::string& uppe
   return MountOverlay(options, target);
 }
 
-void ImageServiceImpl::Reload(std::map<std::string, RegistryOptions> registries,
-                              std::vector<std::string> pinned_images) {
-  store_->SetPinned(NormalReferences(pinned_images));
+Status ImageServiceImpl::Reload(std::map<std::string, RegistryOptions> registries,
+                                std::vector<std::string> pinned_images) {
+  auto resolver = CRISP_TRY(RegistryResolver::Load(std::move(registries), options_.registry_files));
+  store_->SetPinned(Pinned(pinned_images));
   std::lock_guard lock(mutex_);
-  registries_ = std::move(registries);
+  resolver_ = std::move(resolver);
+  return OkStatus();
 }
 
 }  // namespace
@@ -190,7 +388,7 @@ Result<std::unique_ptr<ImageService>> ImageService::Open(Options options) {
   }
   StoreOptions store_options;
   store_options.root = options.root;
-  store_options.pinned = NormalReferences(options.pinned_images);
+  store_options.pinned = Pinned(options.pinned_images);
   store_options.telemetry = options.telemetry;
   auto store =
       CRISP_TRY(ImageStore::Open(std::move(store_options)).Wrap("image store ", options.root));

@@ -66,7 +66,37 @@ struct RegistryAuth {  // cri-contract 12.3; never logged
 struct PullRequest {
   std::string reference;  // as the user wrote it; normalised inside
   RegistryAuth auth;
+  std::string pod_namespace;  // for RegistryFiles::namespace_auth_dir; may be empty
   CancelToken cancel;
+};
+
+// A pull that is under way.
+struct PullProgress {
+  std::string requested;  // as whoever asked wrote it
+  std::string reference;  // normalised; of an import the path
+  int64_t started_ns = 0;
+  size_t layers_total = 0;  // 0: the manifest is not known yet
+  size_t layers_ready = 0;  // in the store
+  int64_t bytes_total = 0;  // compressed, of the layers that are not in the store at the start
+  int64_t bytes_received = 0;
+};
+
+struct DamagedLayer {
+  std::string diff_id;
+  std::vector<std::string> images;       // their names, or ids
+  std::vector<std::string> differences;  // the first ones
+  size_t difference_count = 0;
+  bool repaired = false;
+  std::string repair_error;
+};
+struct CheckReport {
+  size_t layers_checked = 0;
+  size_t layers_without_record = 0;  // unpacked by a crisp that made none
+  std::vector<DamagedLayer> damaged;
+};
+struct Collected {
+  size_t layers = 0;
+  uint64_t bytes = 0;
 };
 
 struct FsInfo {
@@ -86,23 +116,56 @@ class Lease {
 };
 using LeasePtr = std::shared_ptr<const Lease>;
 
-struct RegistryOptions {
-  std::vector<std::string> mirrors;  // "host:port" or URL, tried in order before the registry
+// How one address is talked to.
+struct EndpointOptions {
   bool plain_http = false;
   bool skip_tls_verify = false;
-  std::string ca_file;
+  std::vector<std::string> ca_files;  // PEM; none: the system's authorities
+  bool ca_adds_to_system = false;     // ca_files beside the system's, instead of in their place
+  std::string client_cert_file;       // PEM
+  std::string client_key_file;
+  std::map<std::string, std::string> headers;  // sent to this address only; may be secrets
+
+  bool has_tls_settings() const {
+    return skip_tls_verify || !ca_files.empty() || !client_cert_file.empty();
+  }
+};
+
+enum class MirrorUse { kAll, kDigestOnly, kTagOnly };  // by what the image is pulled
+
+struct MirrorOptions : EndpointOptions {
+  std::string location;        // host[:port][/path] or URL
+  bool override_path = false;  // a URL's path is the API's root: no /v2 behind it
+  MirrorUse use = MirrorUse::kAll;
+};
+
+struct RegistryOptions : EndpointOptions {
+  std::vector<MirrorOptions> mirrors;  // tried in order before the registry
+  bool blocked = false;
+};
+
+// The ecosystem's own files; none of them must exist. Empty: not looked at.
+struct RegistryFiles {
+  std::string registries_conf;          // containers-registries.conf(5); at Open and Reload
+  std::vector<std::string> certs_dirs;  // <host>/hosts.toml or certificates; at every pull
+  std::string auth_file;                // containers-auth.json(5); at every pull
+  std::string namespace_auth_dir;       // <namespace>.json wins over auth_file; at every pull
 };
 
 struct Options {
   std::string root;         // e.g. /var/lib/crisp; layers/, images/, images.db are below it
   std::string pull_binary;  // crisp-pull
-  std::map<std::string, RegistryOptions> registries;  // key: registry host as in references
+  // Key: registry host as in references; "_default" is for those that have nothing of their own.
+  std::map<std::string, RegistryOptions> registries;
+  RegistryFiles registry_files;
   std::string default_platform_os = "linux";
-  std::string default_platform_arch;  // empty: this machine's
-  int parallel_layers = 3;
-  int pull_stall_seconds = 60;             // a pull fails when nothing comes for so long
-  std::vector<std::string> pinned_images;  // references
-  std::vector<int> pull_cgroup_dirs;       // where crisp-pull is moved to
+  std::string default_platform_arch;             // empty: this machine's
+  int parallel_layers = 3;                       // of one pull
+  int transfers = 6;                             // layers of all pulls together
+  int64_t max_layer_bytes = int64_t{256} << 30;  // uncompressed; a larger one is refused
+  int pull_stall_seconds = 60;                   // a pull fails when nothing comes for so long
+  std::vector<std::string> pinned_images;        // references
+  std::vector<int> pull_cgroup_dirs;             // where crisp-pull is moved to
   Reaper* reaper = nullptr;
   Telemetry* telemetry = nullptr;  // required
 };
@@ -123,10 +186,22 @@ class ImageService {
   // (no registry answered), kDataLoss (digest mismatch), kInvalidArgument (reference),
   // kCancelled/kDeadlineExceeded.
   virtual Result<std::string> Pull(const PullRequest& request) = 0;
+  // Oldest first. From memory.
+  virtual std::vector<PullProgress> Pulls() const = 0;
+  // Compares layers on disk with what was recorded when they were unpacked. Images with a damaged
+  // layer are quarantined: no longer listed or found; what runs on them goes on. The next pull
+  // fetches the layer anew and lists them again. `repair` pulls them now, by their digests.
+  virtual Result<CheckReport> Check(bool repair, const CancelToken& cancel) = 0;
+  // Deletes what nothing holds, and waits until it is gone.
+  virtual Collected Collect() = 0;
   // Imports an OCI layout directory, an OCI archive or a docker-archive tarball. `name` overrides
   // the reference in the archive. Returns the image ids.
   virtual Result<std::vector<std::string>> Import(const std::string& path,
                                                   const std::string& name) = 0;
+  // Writes the image as an OCI archive to `path` on this host, atomically. Its layers get new
+  // digests (pull/image_export.h). kNotFound: no such image.
+  virtual Status Export(const std::string& reference, const std::string& path,
+                        const CancelToken& cancel) = 0;
   // Removes the image with all its tags; missing is OK (cri-contract 12.4). Layers that no image
   // and no lease uses are deleted.
   virtual Status Remove(const std::string& reference) = 0;
@@ -147,9 +222,9 @@ class ImageService {
   virtual Status MountRootfs(const Lease& lease, const std::string& upper, const std::string& work,
                              const std::string& target) = 0;
 
-  // Registries and pinned images may change at run time (SIGHUP).
-  virtual void Reload(std::map<std::string, RegistryOptions> registries,
-                      std::vector<std::string> pinned_images) = 0;
+  // Registries, their files and pinned images may change at run time (SIGHUP). All or nothing.
+  virtual Status Reload(std::map<std::string, RegistryOptions> registries,
+                        std::vector<std::string> pinned_images) = 0;
 };
 
 }  // namespace crisp::image

@@ -64,9 +64,9 @@ FsInfo ImageStore::GetFsInfo() const {
   return {paths_.layers(), catalog_.used_bytes(), catalog_.inodes_used(), WallNowNs()};
 }
 
-void ImageStore::SetPinned(std::set<std::string> references) {
+void ImageStore::SetPinned(PinnedImages pinned) {
   std::lock_guard lock(mutex_);
-  catalog_.SetPinned(std::move(references));
+  catalog_.SetPinned(std::move(pinned));
 }
 
 Result<LeasePtr> ImageStore::Acquire(const std::string& image_id) {
@@ -76,32 +76,108 @@ Result<LeasePtr> ImageStore::Acquire(const std::string& image_id) {
   if (entry == nullptr || (!*entry->listed && deletion_allowed_)) {
     return NotFound("image ", image_id, " is not in the store");
   }
+  for (const LayerPtr& layer : entry->layers) {
+    // Containers that ran before are adopted all the same.
+    if (!layer->quarantined || !deletion_allowed_) continue;
+    return FailedPrecondition("image ", image_id, " has a damaged layer, ", layer->diff_id,
+                              "; pull it again");
+  }
   return LeasePtr(std::make_shared<StoreLease>(std::move(entry), trigger_));
 }
 
 LayerPtr ImageStore::FindLayer(const std::string& diff_id, const std::string& chain_id) const {
   std::lock_guard lock(mutex_);
   LayerPtr layer = catalog_.FindLayer(FreeLayerKey(diff_id));
-  if (layer == nullptr) layer = catalog_.FindLayer(TiedLayerKey(chain_id));
-  return layer;
+  if (layer == nullptr || layer->quarantined) layer = catalog_.FindLayer(TiedLayerKey(chain_id));
+  return layer != nullptr && layer->quarantined ? nullptr : layer;
 }
 
 Result<LayerPtr> ImageStore::AddLayer(const Layer& layer, const std::string& directory) {
   std::lock_guard write_lock(write_mutex_);
-  {
+  const LayerPtr known = [&] {
     std::lock_guard lock(mutex_);
-    if (LayerPtr known = catalog_.FindLayer(layer.key)) return known;
+    return catalog_.FindLayer(layer.key);
+  }();
+  // Only this lock's holders change the flag.
+  if (known != nullptr && known->quarantined) {
+    CRISP_RETURN_IF_ERROR(ReplaceQuarantined(known, directory));
   }
+  if (known != nullptr) return known;
   CRISP_FAILPOINT("image.layer.publish.before");
   // Without a row and without a holder it is what an interrupted removal left.
   CRISP_RETURN_IF_ERROR(layers_dir_.RemoveTree(layer.key));
-  if (::renameat(AT_FDCWD, directory.c_str(), layers_dir_.get(), layer.key.c_str()) != 0) {
-    return Errno("publish layer ", layer.key);
-  }
+  CRISP_RETURN_IF_ERROR(MoveIn(layer.key, directory));
   auto added = std::make_shared<Layer>(layer);
   std::lock_guard lock(mutex_);
   catalog_.PutLayer(added);
   return added;
+}
+
+Status ImageStore::MoveIn(const std::string& key, const std::string& directory) {
+  const std::string record = directory.substr(0, directory.rfind('/')) + "/record";
+  if (::rename(record.c_str(), paths_.record(key).c_str()) != 0 && errno != ENOENT) {
+    return Errno("publish the record of layer ", key);
+  }
+  if (::renameat(AT_FDCWD, directory.c_str(), layers_dir_.get(), key.c_str()) != 0) {
+    return Errno("publish layer ", key);
+  }
+  return OkStatus();
+}
+
+// After a crash in between, the layer is missing and Open drops its images.
+Status ImageStore::ReplaceQuarantined(const LayerPtr& known, const std::string& directory) {
+  const std::string old =
+      Cat(kQuarantinePrefix, database_.boot_id().substr(0, 8), '-', RandomHex(8));
+  if (::renameat(layers_dir_.get(), known->key.c_str(), layers_dir_.get(), old.c_str()) != 0 &&
+      errno != ENOENT) {
+    return Errno("move damaged layer ", known->key, " away");
+  }
+  CRISP_RETURN_IF_ERROR(MoveIn(known->key, directory));
+  CRISP_RETURN_IF_ERROR(database_.SetQuarantined(known->key, false));
+  std::lock_guard lock(mutex_);
+  known->quarantined = false;
+  known->durable = false;
+  QueueSync();
+  return OkStatus();
+}
+
+Status ImageStore::Quarantine(const std::string& layer_key) {
+  std::lock_guard write_lock(write_mutex_);
+  const LayerPtr layer = [&] {
+    std::lock_guard lock(mutex_);
+    return catalog_.FindLayer(layer_key);
+  }();
+  if (layer == nullptr) return NotFound("layer ", layer_key, " is not in the store");
+  if (layer->quarantined) return OkStatus();
+  if (layer->has_row) CRISP_RETURN_IF_ERROR(database_.SetQuarantined(layer_key, true));
+  std::lock_guard lock(mutex_);
+  layer->quarantined = true;
+  return OkStatus();
+}
+
+bool ImageStore::IsQuarantined(const std::string& layer_key) const {
+  std::lock_guard lock(mutex_);
+  const LayerPtr layer = catalog_.FindLayer(layer_key);
+  return layer != nullptr && layer->quarantined;
+}
+
+std::vector<LayerPtr> ImageStore::Layers() const {
+  std::lock_guard lock(mutex_);
+  std::vector<LayerPtr> out;
+  for (const auto& [key, layer] : catalog_.layers()) out.push_back(layer);
+  return out;
+}
+
+std::vector<ImageStore::LayerUser> ImageStore::UsersOf(const std::string& layer_key) const {
+  std::lock_guard lock(mutex_);
+  std::vector<LayerUser> out;
+  for (const CatalogEntryPtr& entry : catalog_.EntriesWith(layer_key)) {
+    if (!*entry->listed) continue;
+    out.push_back({entry->row.id,
+                   {entry->tags.begin(), entry->tags.end()},
+                   {entry->digests.begin(), entry->digests.end()}});
+  }
+  return out;
 }
 
 Status ImageStore::PublishImages(const std::vector<NewImage>& images) {
@@ -129,8 +205,12 @@ Status ImageStore::PublishImages(const std::vector<NewImage>& images) {
       std::lock_guard lock(mutex_);
       return catalog_.FindEntry(row.id);
     }();
-    // An image that is there keeps the layers that it is made of.
-    for (const LayerPtr& layer : known != nullptr ? known->layers : image.layers) {
+    // An image that is there keeps the layers that it is made of, unless one of them is damaged: a
+    // good one may be there under its other key.
+    const bool keeps =
+        known != nullptr && std::none_of(known->layers.begin(), known->layers.end(),
+                                         [](const LayerPtr& layer) { return layer->quarantined; });
+    for (const LayerPtr& layer : keeps ? known->layers : image.layers) {
       row.layer_keys.push_back(layer->key);
       if (!layer->has_row) new_layers.push_back(layer.get());
     }
@@ -221,6 +301,7 @@ void ImageStore::DropLayerDirectory(const std::string& key) {
   const std::string trash = "trash-" + RandomHex(8);
   const Status status = MoveAway(layers_dir_, key, layers_dir_, trash);
   if (!status.ok()) log::Warning("layer directory stays", {{"error", status}});
+  (void)::unlink(paths_.record(key).c_str());  // the next Open removes records without a layer
   QueueRemoval(trash);
 }
 

@@ -35,7 +35,7 @@ namespace crisp::image {
 
 struct StoreOptions {
   std::string root;
-  std::set<std::string> pinned;  // normalised references
+  PinnedImages pinned;
   Telemetry* telemetry = nullptr;
   std::string boot_id;  // empty: the kernel's; set by tests
 };
@@ -61,16 +61,28 @@ class ImageStore {
   FsInfo GetFsInfo() const;
   // Keeps entry and layers as long as it lives.
   Result<LeasePtr> Acquire(const std::string& image_id);
-  void SetPinned(std::set<std::string> references);
+  void SetPinned(PinnedImages pinned);
 
-  // The layer under its diff id or, tied, under its chain id; nullptr when there is none.
+  // The layer under its diff id or, tied, under its chain id; nullptr when there is none, or only
+  // one that is quarantined.
   LayerPtr FindLayer(const std::string& diff_id, const std::string& chain_id) const;
-  // Moves `directory` to its place. When the layer is there already, that one is returned and
-  // `directory` stays.
+  // Moves `directory` to its place, and the file "record" beside it (tree_record.h). When the layer
+  // is there already, that one is returned and `directory` stays, unless it is quarantined: then it
+  // is replaced. What containers still run on stays on disk until the node has been booted anew.
   Result<LayerPtr> AddLayer(const Layer& layer, const std::string& directory);
   Status PublishImages(const std::vector<NewImage>& images);
 
   Status Remove(const std::string& reference);
+  std::vector<LayerPtr> Layers() const;
+  struct LayerUser {
+    std::string image_id;
+    std::vector<std::string> tags;
+    std::vector<std::string> digests;
+  };
+  std::vector<LayerUser> UsersOf(const std::string& layer_key) const;
+  // Hides the images that have it. kNotFound: the layer has gone meanwhile.
+  Status Quarantine(const std::string& layer_key);
+  bool IsQuarantined(const std::string& layer_key) const;
   // Deletes what nothing holds, if deletion is allowed.
   void Collect();
   void AllowDeletion();
@@ -86,6 +98,9 @@ class ImageStore {
   Status RemoveStrangers();
   void CollectWriteLocked();
   void DropLayerDirectory(const std::string& key);
+  Status ReplaceQuarantined(const LayerPtr& known, const std::string& directory);
+  // `directory` and its record to their places.
+  Status MoveIn(const std::string& key, const std::string& directory);
   void QueueSync();
   void SyncAndMark();
   void QueueRemoval(const std::string& name_in_tmp);

@@ -25,6 +25,9 @@ struct Layer {
   int64_t inodes = 0;
   bool has_row = false;  // in images.db
   bool durable = false;  // survives a power cut: syncfs(2) came after it
+  // Found damaged: not mounted for new containers, fetched anew by the next pull that needs it.
+  // Guarded by the store's lock.
+  bool quarantined = false;
 };
 using LayerPtr = std::shared_ptr<Layer>;
 

@@ -1,7 +1,6 @@
 #include "image/pull_session.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -27,6 +26,11 @@ std::vector<std::string> PullerEnvironment() {
         "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "CRISP_FAILPOINTS", "PATH"}) {
     if (const char* value = ::getenv(name)) out.push_back(Cat(name, '=', value));
   }
+  // libcurl ignores HTTP_PROXY, which a CGI's client could set; nobody sets ours from outside.
+  const char* upper = ::getenv("HTTP_PROXY");
+  if (upper != nullptr && ::getenv("http_proxy") == nullptr) {
+    out.push_back(Cat("http_proxy=", upper));
+  }
   return out;
 }
 
@@ -40,16 +44,20 @@ Status Broken(std::string_view what) { return Internal("crisp-pull breaks the pr
 
 }  // namespace
 
-PullSession::PullSession(ImageStore& store, LayerReservations& reservations,
+PullSession::PullSession(ImageStore& store, LayerReservations& reservations, TransferSlots& slots,
                          PullSessionOptions options)
     : store_(store),
       reservations_(reservations),
+      slots_(slots),
       options_(std::move(options)),
       directory_(Cat(store.paths().tmp(), "/pull-", RandomHex(8))) {}
 
 PullSession::~PullSession() {
   child_.KillAndReap();
-  if (mailbox_ != nullptr) reservations_.Leave(mailbox_);
+  if (mailbox_ != nullptr) {
+    reservations_.Leave(mailbox_);
+    slots_.Leave(mailbox_);
+  }
   const Status status = RemoveTreeAt(directory_);
   if (!status.ok()) log::Warning("temporary directory of a pull stays", {{"error", status}});
 }
@@ -82,6 +90,16 @@ Result<std::vector<NewImage>> PullSession::Run(PullerRequest request, const Canc
   return std::move(images_);
 }
 
+Result<std::vector<CheckedLayer>> PullSession::Check(std::vector<std::string> keys,
+                                                     const CancelToken& cancel) {
+  PullerRequest request;
+  request.operation = PullerRequest::Operation::kCheck;
+  request.layer_keys = std::move(keys);
+  request.records_dir = store_.paths().records();
+  (void)CRISP_TRY(Run(std::move(request), cancel));
+  return std::move(checked_);
+}
+
 Status PullSession::Serve(const CancelToken& cancel) {
   while (!done_) {
     pollfd fds[] = {
@@ -110,8 +128,17 @@ Status PullSession::HandleMessage(const Json& message) {
   const std::string type = CRISP_TRY(StringMember(message, "type"));
   if (type == "plan") return HandlePlan(message);
   if (type == "tied") return HandleTied(message);
+  if (type == "progress") {
+    progress_.bytes_received = CRISP_TRY(IntMember(message, "received"));
+    ReportProgress();
+    return OkStatus();
+  }
   if (type == "layer") return HandleLayer(message);
   if (type == "image") return HandleImage(message);
+  if (type == "checked") {
+    checked_.push_back(CRISP_TRY(CheckedLayerFromJson(message)));
+    return OkStatus();
+  }
   if (type == "error") return ErrorFromJson(message);
   if (type != "done") return Broken("unknown message");
   done_ = true;
@@ -122,14 +149,24 @@ Status PullSession::HandlePlan(const Json& message) {
   Plan plan;
   plan.diff_ids = CRISP_TRY(StringsMember(message, "diff_ids"));
   plan.chain_ids = CRISP_TRY(StringsMember(message, "chain_ids"));
-  if (plan.diff_ids.size() != plan.chain_ids.size()) return Broken("plan");
+  const Json* sizes = FindMember(message, "sizes");
+  if (sizes == nullptr || !sizes->is_array()) return Broken("sizes in the plan");
+  for (const Json& size : *sizes) {
+    if (!size.is_number_integer()) return Broken("a size in the plan");
+    plan.sizes.push_back(size.get<int64_t>());
+  }
+  if (plan.diff_ids.size() != plan.chain_ids.size() || plan.diff_ids.size() != plan.sizes.size()) {
+    return Broken("plan");
+  }
   for (const auto* ids : {&plan.diff_ids, &plan.chain_ids}) {
     for (const std::string& id : *ids) {
       if (!Digest::Parse(id).ok()) return Broken("a digest in the plan");
     }
   }
   plan.layers.resize(plan.diff_ids.size());
+  while (!plan_.granted.empty()) ReleaseSlot(*plan_.granted.begin());
   plan_ = std::move(plan);
+  progress_.layers_total += plan_.layers.size();
   for (size_t i = 0; i < plan_.diff_ids.size(); ++i) {
     if (LayerPtr layer = store_.FindLayer(plan_.diff_ids[i], plan_.chain_ids[i])) {
       CRISP_RETURN_IF_ERROR(AnswerHave(i, std::move(layer)));
@@ -141,10 +178,34 @@ Status PullSession::HandlePlan(const Json& message) {
       reservations_.Done(plan_.diff_ids[i], mailbox_, layer);
       CRISP_RETURN_IF_ERROR(AnswerHave(i, std::move(layer)));
     } else {
-      CRISP_RETURN_IF_ERROR(AnswerFetch(i));
+      plan_.wanted.insert(i);
+      progress_.bytes_total += std::max<int64_t>(plan_.sizes[i], 0);
     }
   }
+  ReportProgress();
+  return GrantFetches();
+}
+
+void PullSession::ReportProgress() {
+  if (options_.progress) options_.progress(progress_);
+}
+
+// crisp-pull itself does not count layers that wait for their parents, and neither do we.
+Status PullSession::GrantFetches() {
+  while (!plan_.wanted.empty() &&
+         plan_.granted.size() < static_cast<size_t>(std::max(1, options_.parallel_layers)) &&
+         slots_.Take(mailbox_)) {
+    LayerAnswer answer;
+    answer.layer = *plan_.wanted.begin();
+    plan_.wanted.erase(answer.layer);
+    plan_.granted.insert(answer.layer);
+    CRISP_RETURN_IF_ERROR(SendAnswer(answer));
+  }
   return OkStatus();
+}
+
+void PullSession::ReleaseSlot(size_t index) {
+  if (plan_.granted.erase(index) > 0) slots_.Give(mailbox_);
 }
 
 Status PullSession::AnswerHave(size_t index, LayerPtr layer) {
@@ -153,13 +214,8 @@ Status PullSession::AnswerHave(size_t index, LayerPtr layer) {
   answer.have = true;
   answer.key = layer->key;
   answer.opaque_root = layer->opaque_root;
+  if (plan_.layers[index] == nullptr) ++progress_.layers_ready;
   plan_.layers[index] = std::move(layer);
-  return SendAnswer(answer);
-}
-
-Status PullSession::AnswerFetch(size_t index) {
-  LayerAnswer answer;
-  answer.layer = index;
   return SendAnswer(answer);
 }
 
@@ -172,19 +228,24 @@ Status PullSession::SendAnswer(const LayerAnswer& answer) {
 
 Status PullSession::DeliverLetters() {
   for (Mailbox::Letter& letter : mailbox_->Take()) {
-    if (letter.index >= plan_.layers.size()) continue;  // of an earlier image of an archive
-    CRISP_RETURN_IF_ERROR(letter.layer != nullptr
-                              ? AnswerHave(letter.index, std::move(letter.layer))
-                              : AnswerFetch(letter.index));
+    if (letter.index >= plan_.layers.size()) continue;  // a slot; or of an earlier image
+    if (letter.layer != nullptr) {
+      CRISP_RETURN_IF_ERROR(AnswerHave(letter.index, std::move(letter.layer)));
+    } else if (plan_.layers[letter.index] == nullptr) {
+      plan_.wanted.insert(letter.index);
+      progress_.bytes_total += std::max<int64_t>(plan_.sizes[letter.index], 0);
+    }
   }
-  return OkStatus();
+  ReportProgress();
+  return GrantFetches();
 }
 
 Status PullSession::HandleTied(const Json& message) {
   const int64_t index = CRISP_TRY(IntMember(message, "layer"));
   if (index < 0 || static_cast<size_t>(index) >= plan_.diff_ids.size()) return Broken("tied");
   reservations_.GiveUp(plan_.diff_ids[static_cast<size_t>(index)], mailbox_);
-  return OkStatus();
+  ReleaseSlot(static_cast<size_t>(index));
+  return GrantFetches();
 }
 
 // Names from crisp-pull must be plain: they become parts of paths.
@@ -209,10 +270,12 @@ Status PullSession::HandleLayer(const Json& message) {
   layer.opaque_root = report.opaque_root;
   layer.size_bytes = report.size_bytes;
   layer.inodes = report.inodes;
-  received_bytes_ += report.received_bytes;
   LayerPtr added = CRISP_TRY(store_.AddLayer(layer, directory + "/fs"));
   if (!report.tied) reservations_.Done(diff_id, mailbox_, added);
-  return AnswerHave(report.layer, std::move(added));
+  ReleaseSlot(report.layer);
+  CRISP_RETURN_IF_ERROR(AnswerHave(report.layer, std::move(added)));
+  ReportProgress();
+  return GrantFetches();
 }
 
 Status PullSession::HandleImage(const Json& message) {

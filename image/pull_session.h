@@ -12,6 +12,8 @@
 #ifndef CRISP_IMAGE_PULL_SESSION_H_
 #define CRISP_IMAGE_PULL_SESSION_H_
 
+#include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,7 @@
 #include "image/image_store.h"
 #include "image/layer_reservations.h"
 #include "image/puller_protocol.h"
+#include "image/transfer_slots.h"
 
 namespace crisp::image {
 
@@ -28,23 +31,30 @@ struct PullSessionOptions {
   std::string pull_binary;
   std::vector<int> cgroup_dirs;
   Reaper* reaper = nullptr;
+  int parallel_layers = 3;
+  std::function<void(const PullProgress&)> progress;  // without reference and start; may be empty
 };
 
 class PullSession {
  public:
-  PullSession(ImageStore& store, LayerReservations& reservations, PullSessionOptions options);
+  PullSession(ImageStore& store, LayerReservations& reservations, TransferSlots& slots,
+              PullSessionOptions options);
   ~PullSession();
 
   // `request` without its directories. `names` of the result are still empty.
   Result<std::vector<NewImage>> Run(PullerRequest request, const CancelToken& cancel);
-  int64_t received_bytes() const { return received_bytes_; }
+  // Compares layers with their records.
+  Result<std::vector<CheckedLayer>> Check(std::vector<std::string> keys, const CancelToken& cancel);
 
  private:
   // The image whose layers are being fetched.
   struct Plan {
     std::vector<std::string> diff_ids;
     std::vector<std::string> chain_ids;
+    std::vector<int64_t> sizes;    // compressed; -1: not known
     std::vector<LayerPtr> layers;  // nullptr: not there yet
+    std::set<size_t> wanted;       // ours to fetch, as soon as slots allow
+    std::set<size_t> granted;      // being fetched, with a slot each
   };
 
   Status Start(const PullerRequest& request);
@@ -56,13 +66,16 @@ class PullSession {
   Status HandleImage(const Json& message);
   Status DeliverLetters();
   Status AnswerHave(size_t index, LayerPtr layer);
-  Status AnswerFetch(size_t index);
+  Status GrantFetches();
+  void ReleaseSlot(size_t index);
+  void ReportProgress();
   Status SendAnswer(const LayerAnswer& answer);
   Status DescribeDeath();
   Result<std::string> OwnDirectory(const std::string& name) const;
 
   ImageStore& store_;
   LayerReservations& reservations_;
+  TransferSlots& slots_;
   const PullSessionOptions options_;
   const std::string directory_;
   MailboxPtr mailbox_;
@@ -70,7 +83,8 @@ class PullSession {
   std::optional<FrameSocket> socket_;
   Plan plan_;
   std::vector<NewImage> images_;
-  int64_t received_bytes_ = 0;
+  std::vector<CheckedLayer> checked_;
+  PullProgress progress_;
   bool done_ = false;
 };
 

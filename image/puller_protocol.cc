@@ -56,6 +56,56 @@ Result<RegistryAuth> AuthFromJson(const Json& json) {
   return out;
 }
 
+Json EndpointToJson(const PullerEndpoint& e) {
+  return Json{{"url", e.url},
+              {"repository", e.repository},
+              {"override_path", e.override_path},
+              {"query", e.query},
+              {"resolve", e.resolve},
+              {"pull", e.pull},
+              {"skip_tls_verify", e.options.skip_tls_verify},
+              {"ca_files", e.options.ca_files},
+              {"ca_adds_to_system", e.options.ca_adds_to_system},
+              {"client_cert_file", e.options.client_cert_file},
+              {"client_key_file", e.options.client_key_file},
+              {"headers", e.options.headers},
+              {"auth", AuthToJson(e.auth)}};
+}
+
+Result<PullerEndpoint> EndpointFromJson(const Json& json) {
+  PullerEndpoint out;
+  out.url = CRISP_TRY(StringMember(json, "url"));
+  out.repository = CRISP_TRY(StringMember(json, "repository"));
+  out.override_path = CRISP_TRY(BoolMember(json, "override_path"));
+  out.query = CRISP_TRY(StringMember(json, "query"));
+  out.resolve = CRISP_TRY(BoolMember(json, "resolve"));
+  out.pull = CRISP_TRY(BoolMember(json, "pull"));
+  EndpointOptions& options = out.options;
+  options.plain_http = out.url.starts_with("http://");
+  options.skip_tls_verify = CRISP_TRY(BoolMember(json, "skip_tls_verify"));
+  options.ca_files = CRISP_TRY(StringsMember(json, "ca_files"));
+  options.ca_adds_to_system = CRISP_TRY(BoolMember(json, "ca_adds_to_system"));
+  options.client_cert_file = CRISP_TRY(StringMember(json, "client_cert_file"));
+  options.client_key_file = CRISP_TRY(StringMember(json, "client_key_file"));
+  options.headers = CRISP_TRY(StringMapMember(json, "headers"));
+  if (const Json* auth = FindMember(json, "auth")) out.auth = CRISP_TRY(AuthFromJson(*auth));
+  return out;
+}
+
+const char* OperationName(PullerRequest::Operation operation) {
+  switch (operation) {
+    case PullerRequest::Operation::kPull:
+      return "pull";
+    case PullerRequest::Operation::kImport:
+      return "import";
+    case PullerRequest::Operation::kCheck:
+      return "check";
+    case PullerRequest::Operation::kExport:
+      return "export";
+  }
+  return "";
+}
+
 }  // namespace
 
 Status FrameSocket::Send(const Json& message) {
@@ -85,27 +135,27 @@ Result<std::optional<Json>> FrameSocket::Receive() {
 Json ToJson(const PullerRequest& r) {
   Json endpoints = Json::array();
   for (const PullerEndpoint& e : r.endpoints) {
-    endpoints.push_back({{"url", e.url},
-                         {"skip_tls_verify", e.skip_tls_verify},
-                         {"ca_file", e.ca_file},
-                         {"send_credentials", e.send_credentials}});
+    endpoints.push_back(EndpointToJson(e));
   }
-  const bool pull = r.operation == PullerRequest::Operation::kPull;
   return Json{{"type", "request"},
               {"version", kPullerProtocolVersion},
-              {"operation", pull ? "pull" : "import"},
+              {"operation", OperationName(r.operation)},
               {"reference", r.reference},
               {"endpoints", endpoints},
-              {"auth", AuthToJson(r.auth)},
               {"path", r.path},
               {"name", r.name},
               {"os", r.platform.os},
               {"architecture", r.platform.architecture},
               {"variant", r.platform.variant},
+              {"layer_keys", r.layer_keys},
+              {"opaque_layers", r.opaque_layers},
+              {"records_dir", r.records_dir},
+              {"image_dir", r.image_dir},
               {"layers_dir", r.layers_dir},
               {"tmp_dir", r.tmp_dir},
               {"parallel_layers", r.parallel_layers},
-              {"stall_seconds", r.stall_seconds}};
+              {"stall_seconds", r.stall_seconds},
+              {"max_layer_bytes", r.max_layer_bytes}};
 }
 
 Result<PullerRequest> PullerRequestFromJson(const Json& json) {
@@ -117,27 +167,28 @@ Result<PullerRequest> PullerRequestFromJson(const Json& json) {
                               ": both must be of the same build");
   }
   const std::string operation = CRISP_TRY(StringMember(json, "operation"));
-  out.operation =
-      operation == "import" ? PullerRequest::Operation::kImport : PullerRequest::Operation::kPull;
+  using Operation = PullerRequest::Operation;
+  for (const Operation one : {Operation::kImport, Operation::kCheck, Operation::kExport}) {
+    if (operation == OperationName(one)) out.operation = one;
+  }
   out.reference = CRISP_TRY(StringMember(json, "reference"));
   if (const Json* endpoints = FindMember(json, "endpoints")) {
     for (const Json& item : *endpoints) {
-      PullerEndpoint endpoint;
-      endpoint.url = CRISP_TRY(StringMember(item, "url"));
-      endpoint.skip_tls_verify = CRISP_TRY(BoolMember(item, "skip_tls_verify"));
-      endpoint.ca_file = CRISP_TRY(StringMember(item, "ca_file"));
-      endpoint.send_credentials = CRISP_TRY(BoolMember(item, "send_credentials"));
-      out.endpoints.push_back(std::move(endpoint));
+      out.endpoints.push_back(CRISP_TRY(EndpointFromJson(item)));
     }
   }
-  if (const Json* auth = FindMember(json, "auth")) out.auth = CRISP_TRY(AuthFromJson(*auth));
   out.path = CRISP_TRY(StringMember(json, "path"));
   out.name = CRISP_TRY(StringMember(json, "name"));
   out.platform = CRISP_TRY(ParsePlatform(json));
+  out.layer_keys = CRISP_TRY(StringsMember(json, "layer_keys"));
+  out.opaque_layers = CRISP_TRY(StringsMember(json, "opaque_layers"));
+  out.image_dir = CRISP_TRY(StringMember(json, "image_dir"));
+  out.records_dir = CRISP_TRY(StringMember(json, "records_dir"));
   out.layers_dir = CRISP_TRY(StringMember(json, "layers_dir"));
   out.tmp_dir = CRISP_TRY(StringMember(json, "tmp_dir"));
   out.parallel_layers = static_cast<int>(CRISP_TRY(IntMember(json, "parallel_layers")));
   out.stall_seconds = static_cast<int>(CRISP_TRY(IntMember(json, "stall_seconds")));
+  out.max_layer_bytes = CRISP_TRY(IntMember(json, "max_layer_bytes"));
   return out;
 }
 
@@ -201,6 +252,23 @@ Result<ImageReport> ImageReportFromJson(const Json& json) {
   if (const Json* config = FindMember(json, "config")) {
     out.config = CRISP_TRY(ConfigFromJson(*config));
   }
+  return out;
+}
+
+Json ToJson(const CheckedLayer& checked) {
+  return Json{{"type", "checked"},
+              {"key", checked.key},
+              {"has_record", checked.has_record},
+              {"difference_count", checked.difference_count},
+              {"differences", checked.differences}};
+}
+
+Result<CheckedLayer> CheckedLayerFromJson(const Json& json) {
+  CheckedLayer out;
+  out.key = CRISP_TRY(StringMember(json, "key"));
+  out.has_record = CRISP_TRY(BoolMember(json, "has_record"));
+  out.difference_count = CRISP_TRY(IntMember(json, "difference_count"));
+  out.differences = CRISP_TRY(StringsMember(json, "differences"));
   return out;
 }
 

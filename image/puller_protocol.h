@@ -8,18 +8,21 @@
 //
 //   daemon                                      crisp-pull
 //     request  ───────────────────────────────────>   what to pull or import, and where to
-//              <─────────────────────────────── plan   diff ids and chain ids of one image, bottom
-//              first
+//              <─────────────────────────────── plan   diff ids, chain ids and compressed sizes
+//              (-1:
+//                                                      not known) of one image, bottom first
 //     layer*   ───────────────────────────────────>   per layer, now or later: "have" it (under
 //     this
 //                                                      key), or "fetch" it. No word yet: another
 //                                                      pull is fetching it.
+//              <─────────────────────────── progress   bytes received since the start
 //              <─────────────────────────────── tied   layer i depends on its parents: others must
 //                                                      not wait for it under its diff id
 //              <────────────────────────────── layer   layer i is verified in tmp_dir/<dir>/fs
 //     layer    ───────────────────────────────────>   "have" it, published
 //              <────────────────────────────── image   config, names, files in tmp_dir/<dir>
 //              <─────────────── (plan ... image, once more for each further image of an archive)
+//   (of a check, instead of all that: <──── checked   the differences of one layer, for each)
 //              <─────────────────────────────── done   or "error" with code and message
 //
 // A closed socket ends crisp-pull at once. Numbers are bytes.
@@ -41,7 +44,7 @@
 namespace crisp::image {
 
 inline constexpr int kPullerSocketFd = 3;
-inline constexpr int kPullerProtocolVersion = 1;
+inline constexpr int kPullerProtocolVersion = 2;
 
 class FrameSocket {
  public:
@@ -56,25 +59,33 @@ class FrameSocket {
 };
 
 struct PullerEndpoint {
-  std::string url;  // "https://registry-1.docker.io", without a slash at the end
-  bool skip_tls_verify = false;
-  std::string ca_file;
-  bool send_credentials = false;
+  std::string url;             // "https://registry-1.docker.io", without a slash at the end
+  std::string repository;      // there; a mirror may call it otherwise
+  bool override_path = false;  // `url` is the API's root
+  std::string query;           // "ns=docker.io", or empty
+  bool resolve = true;         // may be asked for a tag
+  bool pull = true;            // may be asked for what a digest names
+  EndpointOptions options;
+  RegistryAuth auth;  // for this address alone; empty: none
 };
 
 struct PullerRequest {
-  enum class Operation { kPull, kImport };
+  enum class Operation { kPull, kImport, kCheck, kExport };
   Operation operation = Operation::kPull;
   std::string reference;                  // pull: normalised
   std::vector<PullerEndpoint> endpoints;  // pull: in order
-  RegistryAuth auth;                      // pull
-  std::string path;                       // import: directory or archive
-  std::string name;  // import: reference that overrides the archive's, or empty
+  std::string path;                       // import: directory or archive; export: where to
+  std::string name;  // import: reference that overrides the archive's, or empty; export
   Platform platform;
-  std::string layers_dir;  // where published layers are
-  std::string tmp_dir;     // where this pull may write
+  std::vector<std::string> layer_keys;     // check; export: bottom first
+  std::vector<std::string> opaque_layers;  // export: keys
+  std::string records_dir;                 // check
+  std::string image_dir;                   // export: config.json is there
+  std::string layers_dir;                  // where published layers are
+  std::string tmp_dir;                     // where this pull may write
   int parallel_layers = 3;
   int stall_seconds = 60;
+  int64_t max_layer_bytes = int64_t{1} << 40;
 };
 Json ToJson(const PullerRequest& request);
 Result<PullerRequest> PullerRequestFromJson(const Json& json);
@@ -113,6 +124,16 @@ struct ImageReport {
 };
 Json ToJson(const ImageReport& report);
 Result<ImageReport> ImageReportFromJson(const Json& json);
+
+// "checked", crisp-pull to daemon.
+struct CheckedLayer {
+  std::string key;
+  bool has_record = false;
+  int64_t difference_count = 0;
+  std::vector<std::string> differences;  // the first ones
+};
+Json ToJson(const CheckedLayer& checked);
+Result<CheckedLayer> CheckedLayerFromJson(const Json& json);
 
 // "error", crisp-pull to daemon.
 Json ErrorToJson(const Status& status);

@@ -198,6 +198,11 @@ Result<Reference> Reference::Parse(std::string_view text) {
   return ref;
 }
 
+bool Reference::IsShortName(std::string_view name) {
+  const size_t slash = name.find('/');
+  return slash == std::string_view::npos || !LooksLikeDomain(name.substr(0, slash));
+}
+
 std::string Reference::ToString() const {
   return digest_.empty() ? Cat(name(), ':', tag_) : WithDigest(digest_);
 }

@@ -19,6 +19,8 @@ namespace crisp::image {
 class Reference {
  public:
   static Result<Reference> Parse(std::string_view text);
+  // A name (without tag) that begins with no registry: normalisation puts docker.io in front.
+  static bool IsShortName(std::string_view name);
 
   // "docker.io", "localhost:5000", "[::1]:5000".
   const std::string& domain() const { return domain_; }

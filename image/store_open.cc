@@ -36,6 +36,7 @@ Result<std::unique_ptr<ImageStore>> ImageStore::Open(StoreOptions options) {
   DirFd layers = CRISP_TRY(DirFd::OpenOrCreate(paths.layers(), 0700));
   DirFd images = CRISP_TRY(DirFd::OpenOrCreate(paths.images(), 0700));
   CRISP_RETURN_IF_ERROR(EnsureDirectory(paths.tmp(), 0700));
+  CRISP_RETURN_IF_ERROR(EnsureDirectory(paths.records(), 0700));
   CRISP_RETURN_IF_ERROR(EnsureDirectory(Cat(paths.layers(), '/', kEmptyLayer), 0755));
   if (options.boot_id.empty()) options.boot_id = CRISP_TRY(CurrentBootId());
   ImageDatabase database = CRISP_TRY(ImageDatabase::Open(paths.database(), options.boot_id));
@@ -84,9 +85,16 @@ Status ImageStore::LoadCatalog() {
 
 // Directories without a row: unfinished pulls, interrupted removals, dropped images.
 Status ImageStore::RemoveStrangers() {
+  // Containers of this boot may still have them mounted.
+  const std::string quarantined = Cat(kQuarantinePrefix, database_.boot_id().substr(0, 8), '-');
   for (const std::string& name : CRISP_TRY(layers_dir_.List())) {
+    if (name.starts_with(quarantined)) continue;
     if (name == kTmpName || name == kEmptyLayer || catalog_.FindLayer(name) != nullptr) continue;
     DropLayerDirectory(name);
+  }
+  const DirFd records = CRISP_TRY(DirFd::Open(paths_.records()));
+  for (const std::string& name : CRISP_TRY(records.List())) {
+    if (catalog_.FindLayer(name) == nullptr) CRISP_RETURN_IF_ERROR(records.RemoveFile(name));
   }
   std::set<std::string> known;
   for (const ImagePtr& image : catalog_.All()) known.insert(StorePaths::ImageDirName(image->id));

@@ -14,6 +14,9 @@ struct StorePaths {
   std::string database() const { return root + "/images.db"; }
   std::string layers() const { return root + "/layers"; }
   std::string tmp() const { return root + "/layers/tmp"; }
+  std::string records() const { return root + "/records"; }
+  // What the layer looked like when it was unpacked (pull/tree_record.h).
+  std::string record(const std::string& layer_key) const { return records() + "/" + layer_key; }
   std::string images() const { return root + "/images"; }
   // "sha256:<hex>" lives in images/<hex>.
   static std::string ImageDirName(const std::string& image_id) {
@@ -24,6 +27,8 @@ struct StorePaths {
 // Lower directory of images without layers.
 inline constexpr char kEmptyLayer[] = "empty";
 inline constexpr char kTmpName[] = "tmp";
+// Damaged layers that were replaced: "q-<begin of the boot id>-<random>".
+inline constexpr char kQuarantinePrefix[] = "q-";
 
 }  // namespace crisp::image
 

@@ -46,9 +46,9 @@ class FileStream : public ByteStream {
   std::vector<uint8_t> buffer_;
 };
 
-Status Pump(ByteStream& from, const ByteSink& sink, const std::atomic<bool>& stop) {
+Status Pump(ByteStream& from, const ByteSink& sink, const StopFlag& stop) {
   for (;;) {
-    if (stop.load()) return Cancelled("the import was stopped");
+    if (stop.IsSet()) return Cancelled("the import was stopped");
     const Bytes bytes = CRISP_TRY(from.Next());
     if (bytes.empty()) return OkStatus();
     CRISP_RETURN_IF_ERROR(sink(bytes));
@@ -60,7 +60,7 @@ class DirectoryFiles : public ArchiveFiles {
   explicit DirectoryFiles(DirFd dir) : dir_(std::move(dir)) {}
   bool Has(const std::string& name) const override { return dir_.OpenBeneath(name, O_PATH).ok(); }
   Status Stream(const std::string& name, const ByteSink& sink,
-                const std::atomic<bool>& stop) const override {
+                const StopFlag& stop) const override {
     const UniqueFd fd = CRISP_TRY(dir_.OpenBeneath(name, O_RDONLY | O_NONBLOCK));
     struct stat info;
     if (::fstat(fd.get(), &info) != 0) return Errno("stat ", name);
@@ -83,7 +83,7 @@ class TarFiles : public ArchiveFiles {
   }
   bool Has(const std::string& name) const override { return Find(name).ok(); }
   Status Stream(const std::string& name, const ByteSink& sink,
-                const std::atomic<bool>& stop) const override {
+                const StopFlag& stop) const override {
     const Place place = CRISP_TRY(Find(name));
     FileStream stream(fd_.get(), place.offset, place.size);
     return Pump(stream, sink, stop).Wrap(name);
@@ -197,7 +197,7 @@ Result<std::unique_ptr<ArchiveFiles>> ArchiveFiles::Open(const std::string& path
 
 Result<std::string> ArchiveFiles::Read(const std::string& name, size_t limit_bytes) const {
   std::string out;
-  const std::atomic<bool> never{false};
+  const StopFlag never;
   CRISP_RETURN_IF_ERROR(Stream(
       name,
       [&](Bytes bytes) -> Status {

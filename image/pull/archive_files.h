@@ -25,7 +25,7 @@ class ArchiveFiles {
 
   virtual bool Has(const std::string& name) const = 0;
   virtual Status Stream(const std::string& name, const ByteSink& sink,
-                        const std::atomic<bool>& stop) const = 0;
+                        const StopFlag& stop) const = 0;
   // A small file whole.
   Result<std::string> Read(const std::string& name, size_t limit_bytes) const;
 };

@@ -18,7 +18,7 @@ std::string BlobPath(const Digest& digest) {
 }
 
 BlobProducer FileProducer(const ArchiveFiles& archive, std::string name) {
-  return [&archive, name = std::move(name)](const ByteSink& sink, const std::atomic<bool>& stop) {
+  return [&archive, name = std::move(name)](const ByteSink& sink, const StopFlag& stop) {
     return archive.Stream(name, sink, stop);
   };
 }

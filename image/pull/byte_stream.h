@@ -21,11 +21,23 @@ class ByteStream {
   virtual Result<Bytes> Next() = 0;
 };
 
+// Set when what it stands for shall end, or what that is part of: a layer, and its image.
+class StopFlag {
+ public:
+  explicit StopFlag(const StopFlag* whole = nullptr) : whole_(whole) {}
+  void Set() { set_.store(true); }
+  bool IsSet() const { return set_.load() || (whole_ != nullptr && whole_->IsSet()); }
+
+ private:
+  const StopFlag* const whole_;
+  std::atomic<bool> set_{false};
+};
+
 // Pushed to; an error stops the producer.
 using ByteSink = std::function<Status(Bytes)>;
 // Produces a whole blob into the sink, from a registry or from a file; ends early with kCancelled
-// when `stop` becomes true.
-using BlobProducer = std::function<Status(const ByteSink&, const std::atomic<bool>& stop)>;
+// when `stop` is set.
+using BlobProducer = std::function<Status(const ByteSink&, const StopFlag& stop)>;
 
 }  // namespace crisp::image
 

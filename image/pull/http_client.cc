@@ -88,7 +88,7 @@ size_t OnBody(char* data, size_t size, size_t count, void* user) {
 
 int OnProgress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   const auto* transfer = static_cast<Transfer*>(user);
-  return transfer->request->stop != nullptr && transfer->request->stop->load() ? 1 : 0;
+  return transfer->request->stop != nullptr && transfer->request->stop->IsSet() ? 1 : 0;
 }
 
 struct HeaderList {
@@ -103,10 +103,7 @@ void SetOptions(const HttpRequest& request, int stall_seconds, Transfer* transfe
   curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-  const bool secure = request.url.starts_with("https:");
-  curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https");
-  curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-  curl_easy_setopt(curl, CURLOPT_MAXREDIRS, kMaxRedirects);
+  curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);  // Perform follows
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, kConnectTimeoutSeconds);
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, kMinBytesPerSecond);
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(stall_seconds));
@@ -127,10 +124,18 @@ void SetOptions(const HttpRequest& request, int stall_seconds, Transfer* transfe
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
   }
-  if (!request.tls.ca_file.empty()) {
-    curl_easy_setopt(curl, CURLOPT_CAINFO, request.tls.ca_file.c_str());
+  if (request.tls.ca_pem != nullptr) {
+    curl_blob blob{const_cast<char*>(request.tls.ca_pem->data()), request.tls.ca_pem->size(),
+                   CURL_BLOB_NOCOPY};
+    curl_easy_setopt(curl, CURLOPT_CAINFO_BLOB, &blob);
+    curl_easy_setopt(curl, CURLOPT_CAPATH, nullptr);
+  }
+  if (!request.tls.client_cert_file.empty()) {
+    curl_easy_setopt(curl, CURLOPT_SSLCERT, request.tls.client_cert_file.c_str());
+    curl_easy_setopt(curl, CURLOPT_SSLKEY, request.tls.client_key_file.c_str());
   }
   for (const std::string& header : request.headers) headers->Add(header);
+  for (const std::string& header : request.private_headers) headers->Add(header);
   if (!request.authorization.empty()) headers->Add("Authorization: " + request.authorization);
   if (request.range_from > 0) headers->Add(Cat("Range: bytes=", request.range_from, "-"));
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers->list);
@@ -146,11 +151,10 @@ Status FromCurl(CURLcode code, const char* detail, int stall_seconds) {
     case CURLE_ABORTED_BY_CALLBACK:
       return Cancelled("the transfer was stopped");
     case CURLE_OPERATION_TIMEDOUT:
-      return DeadlineExceeded("nothing or too little came for ", stall_seconds, " s");
+      return Status(Code::kDeadlineExceeded,
+                    Cat("nothing or too little came for ", stall_seconds, " s"), ETIMEDOUT);
     case CURLE_UNSUPPORTED_PROTOCOL:
       return InvalidArgument("not an http or https address, or a redirect to something else");
-    case CURLE_TOO_MANY_REDIRECTS:
-      return InvalidArgument("more than ", kMaxRedirects, " redirects");
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
     case CURLE_PARTIAL_FILE:
@@ -169,7 +173,7 @@ HttpClient::HttpClient(int stall_seconds)
     : stall_seconds_(stall_seconds), curl_(curl_easy_init(), curl_easy_cleanup) {}
 HttpClient::~HttpClient() = default;
 
-Result<HttpResponse> HttpClient::Perform(const HttpRequest& request) {
+Result<HttpResponse> HttpClient::PerformOnce(const HttpRequest& request, std::string* redirect) {
   CURL* curl = curl_.get();
   if (curl == nullptr) return Internal("libcurl does not start");
   Transfer transfer{&request, curl, {}, 0, {}};
@@ -178,6 +182,9 @@ Result<HttpResponse> HttpClient::Perform(const HttpRequest& request) {
   SetOptions(request, stall_seconds_, &transfer, curl, &headers, error);
   const CURLcode code = curl_easy_perform(curl);
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &transfer.response.status);
+  const char* target = nullptr;  // absolute; belongs to the handle
+  curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &target);
+  redirect->assign(target != nullptr ? target : "");
   // The error buffer lives on this stack.
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, nullptr);
   if (!transfer.failure.ok()) return std::move(transfer.failure);
@@ -185,6 +192,56 @@ Result<HttpResponse> HttpClient::Perform(const HttpRequest& request) {
     return FromCurl(code, error, stall_seconds_).Wrap(PrintableUrl(request.url));
   }
   return std::move(transfer.response);
+}
+
+// Not libcurl's own following: it would take private headers along.
+Result<HttpResponse> HttpClient::Perform(HttpRequest request) {
+  const std::string asked = PrintableUrl(request.url);
+  const std::string origin = OriginOf(request.url);
+  bool elsewhere = false;
+  for (int redirects = 0;; ++redirects) {
+    std::string target;
+    HttpResponse response = CRISP_TRY(PerformOnce(request, &target));
+    response.elsewhere = elsewhere;
+    if (target.empty()) return response;
+    if (redirects == kMaxRedirects) {
+      return InvalidArgument(asked, ": more than ", kMaxRedirects, " redirects");
+    }
+    const std::string next = OriginOf(target);
+    if (next.empty() || (request.url.starts_with("https:") && !target.starts_with("https:"))) {
+      return InvalidArgument(asked, ": a redirect to ", PrintableUrl(target),
+                             "; allowed: https, or http from http");
+    }
+    if (next != origin) {
+      if (!request.post_body.empty()) {
+        return InvalidArgument(asked, ": redirects a POST to another host, ", next);
+      }
+      elsewhere = true;
+      request.authorization.clear();
+      request.private_headers.clear();
+      request.tls.client_cert_file.clear();
+      request.tls.client_key_file.clear();
+    }
+    request.url = target;
+  }
+}
+
+std::string OriginOf(const std::string& url) {
+  const std::unique_ptr<CURLU, void (*)(CURLU*)> parsed(curl_url(), curl_url_cleanup);
+  if (curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), CURLU_NON_SUPPORT_SCHEME) !=
+      CURLUE_OK) {
+    return {};
+  }
+  const auto part = [&](CURLUPart which) {
+    char* text = nullptr;
+    std::string out;
+    if (curl_url_get(parsed.get(), which, &text, CURLU_DEFAULT_PORT) == CURLUE_OK) out = text;
+    curl_free(text);
+    return out;
+  };
+  const std::string scheme = Lower(part(CURLUPART_SCHEME));
+  if (scheme != "http" && scheme != "https") return {};
+  return Cat(scheme, "://", Lower(part(CURLUPART_HOST)), ':', part(CURLUPART_PORT));
 }
 
 std::string HttpResponse::Header(const std::string& lower_name) const {

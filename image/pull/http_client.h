@@ -1,20 +1,20 @@
 // HttpClient: GET and POST over HTTP and HTTPS, on libcurl.
 //
 // What:    one connection cache per object; a body goes to a sink or is kept up to a limit.
-// Contract: only http and https, also in redirects (at most five; https never back to http), and
-//           the Authorization header stays with the host that it was made for (libcurl drops it on
-//           a change of host, port or scheme).
+// Contract: only http and https, also in redirects (at most five; https never back to http).
+//           Authorization, private headers, client certificate and POST bodies stay with the
+//           scheme, host and port that they were meant for: a redirect to another place is followed
+//           without them, that of a POST is refused.
 // Threads:  one owner. GlobalInit() once before any thread.
 // Errors:   kUnavailable when the server cannot be reached (errno ECONNREFUSED) or breaks off
 // (errno
-//           ECONNRESET: worth another try), kDeadlineExceeded when
-//           nothing came for the stall time, kCancelled by `stop`, kResourceExhausted when a body
-//           is larger than allowed. An HTTP status of 400 or more is not an error here.
+//           ECONNRESET: worth another try), kDeadlineExceeded (errno ETIMEDOUT) when nothing came
+//           for the stall time, kCancelled by `stop`, kResourceExhausted when a body is larger than
+//           allowed. An HTTP status of 400 or more is not an error here.
 // Secrets:  neither credentials nor query strings are part of any message.
 #ifndef CRISP_IMAGE_PULL_HTTP_CLIENT_H_
 #define CRISP_IMAGE_PULL_HTTP_CLIENT_H_
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -29,27 +29,31 @@ namespace crisp::image {
 
 struct TlsOptions {
   bool skip_verify = false;
-  std::string ca_file;  // empty: the system's
+  std::shared_ptr<const std::string> ca_pem;  // nullptr: the system's authorities
+  std::string client_cert_file;
+  std::string client_key_file;
 };
 
 struct HttpResponse {
   long status = 0;
   std::multimap<std::string, std::string> headers;  // names in lower case; of the last answer
   std::string body;
+  bool elsewhere = false;  // it came from another place than the one that was asked
   std::string Header(const std::string& lower_name) const;
 };
 
 struct HttpRequest {
   std::string url;
-  std::vector<std::string> headers;  // "Name: value"
-  std::string authorization;         // the header's value, or empty
-  std::string post_body;             // not empty: POST, form-encoded
-  int64_t range_from = 0;            // > 0: "Range: bytes=N-"
+  std::vector<std::string> headers;          // "Name: value"
+  std::vector<std::string> private_headers;  // for the asked place only
+  std::string authorization;                 // the header's value, or empty
+  std::string post_body;                     // not empty: POST, form-encoded
+  int64_t range_from = 0;                    // > 0: "Range: bytes=N-"
   TlsOptions tls;
   size_t body_limit_bytes = 4u << 20;
   // Gets the body of a 2xx answer instead of `HttpResponse::body`, with status and headers.
   std::function<Status(const HttpResponse&, Bytes)> sink;
-  const std::atomic<bool>* stop = nullptr;
+  const StopFlag* stop = nullptr;
 };
 
 class HttpClient {
@@ -58,13 +62,19 @@ class HttpClient {
   ~HttpClient();
   static void GlobalInit();
 
-  Result<HttpResponse> Perform(const HttpRequest& request);
+  Result<HttpResponse> Perform(HttpRequest request);
 
  private:
+  // One answer; where a redirect leads to is in `redirect`.
+  Result<HttpResponse> PerformOnce(const HttpRequest& request, std::string* redirect);
+
   const int stall_seconds_;
   std::unique_ptr<void, void (*)(void*)> curl_;
 };
 
+// "https://host:443": scheme, host and port in one spelling. Empty for what is neither http nor
+// https.
+std::string OriginOf(const std::string& url);
 // Without user information and query: what messages may show.
 std::string PrintableUrl(const std::string& url);
 // "Basic <base64(user:password)>".

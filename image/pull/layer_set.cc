@@ -3,18 +3,26 @@
 #include <algorithm>
 #include <set>
 
+#include "base/core/dir_fd.h"
 #include "image/pull/hasher.h"
 
 namespace crisp::image {
+namespace {
+
+constexpr auto kProgressInterval = std::chrono::milliseconds(200);
+
+}  // namespace
 
 LayerSet::LayerSet(DaemonLink& daemon, const PullerRequest& request, std::string prefix,
                    std::vector<LayerTask> tasks)
-    : daemon_(daemon), request_(request), prefix_(std::move(prefix)) {
+    : daemon_(daemon), request_(request), prefix_(std::move(prefix)), received_(tasks.size()) {
   for (size_t i = 0; i < tasks.size(); ++i) {
     Layer layer;
     layer.task = std::move(tasks[i]);
     layer.task.directory = Cat(request_.tmp_dir, '/', prefix_, i);
+    layer.task.max_bytes = request_.max_layer_bytes;
     layer.task.stop = &stop_;
+    layer.task.progress = &received_[i];
     layer.task.parents = [this, i] { return WaitForParents(i); };
     layers_.push_back(std::move(layer));
   }
@@ -30,6 +38,7 @@ std::string LayerSet::NameOf(size_t index) const {
 Result<Json> LayerSet::Plan() const {
   Json diff_ids = Json::array();
   Json chain_ids = Json::array();
+  Json sizes = Json::array();
   std::string chain;
   for (const Layer& layer : layers_) {
     const std::string diff = layer.task.diff_id.ToString();
@@ -37,8 +46,9 @@ Result<Json> LayerSet::Plan() const {
     chain = chain.empty() ? diff : CRISP_TRY(DigestOf(Cat(chain, ' ', diff))).ToString();
     diff_ids.push_back(diff);
     chain_ids.push_back(chain);
+    sizes.push_back(layer.task.blob_bytes);
   }
-  return Json{{"type", "plan"}, {"diff_ids", diff_ids}, {"chain_ids", chain_ids}};
+  return Json{{"type", "plan"}, {"diff_ids", diff_ids}, {"chain_ids", chain_ids}, {"sizes", sizes}};
 }
 
 Status LayerSet::Run() {
@@ -46,11 +56,17 @@ Status LayerSet::Run() {
   daemon_.SetAnswerHandler([this](const LayerAnswer& answer) { OnAnswer(answer); });
   CRISP_RETURN_IF_ERROR(daemon_.Send(plan));
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] {
+  const auto at_end = [&] {
     return !failure_.ok() || std::all_of(layers_.begin(), layers_.end(), [](const Layer& layer) {
       return layer.state == State::kPresent;
     });
-  });
+  };
+  while (!changed_.wait_for(lock, kProgressInterval, at_end)) {
+    lock.unlock();
+    Status sent = SendProgress();
+    lock.lock();
+    if (!sent.ok()) FailLocked(std::move(sent));
+  }
   std::vector<std::thread> threads = std::move(threads_);
   threads_.clear();
   lock.unlock();
@@ -60,8 +76,16 @@ Status LayerSet::Run() {
   threads = std::move(threads_);  // started between the two
   lock.unlock();
   for (std::thread& thread : threads) thread.join();
+  if (failure_.ok()) failure_ = SendProgress();
   // Only now: a layer that was stopped may have been faster with its report than the cause.
   return failure_;
+}
+
+Status LayerSet::SendProgress() {
+  int64_t now = 0;
+  for (const auto& received : received_) now += received;
+  if (now == std::exchange(reported_bytes_, now)) return OkStatus();
+  return daemon_.Send({{"type", "progress"}, {"received", now}});
 }
 
 void LayerSet::OnAnswer(const LayerAnswer& answer) {
@@ -110,8 +134,24 @@ void LayerSet::RunLayer(size_t index) {
   changed_.notify_all();
 }
 
+// A mirror's wrong content costs a second transfer, not the pull.
+Result<LayerSummary> LayerSet::UnpackFromSomeSource(const LayerTask& task) {
+  std::string earlier;
+  for (;;) {
+    Result<LayerSummary> summary = UnpackLayer(task);
+    if (summary.ok()) return summary;
+    const Code code = summary.status().code();
+    const bool content = code == Code::kDataLoss || code == Code::kInvalidArgument;
+    if (!content || stop_.IsSet() || !task.exclude_source || !task.exclude_source()) {
+      return Status(code, summary.status().message() + earlier, summary.status().sys_errno());
+    }
+    earlier += Cat("; mirror: ", summary.status().message());
+    CRISP_RETURN_IF_ERROR(RemoveTreeAt(task.directory));
+  }
+}
+
 Status LayerSet::FetchAndReport(size_t index) {
-  const LayerSummary summary = CRISP_TRY(UnpackLayer(layers_[index].task));
+  const LayerSummary summary = CRISP_TRY(UnpackFromSomeSource(layers_[index].task));
   LayerReport report;
   report.layer = index;
   report.dir = Cat(prefix_, index);
@@ -146,7 +186,7 @@ Result<OverlayOptions> LayerSet::WaitForParents(size_t index) {
 }
 
 void LayerSet::FailLocked(Status status) {
-  stop_.store(true);
+  stop_.Set();
   // Those that were stopped are not the cause.
   if (failure_.ok() || failure_.code() == Code::kCancelled) failure_ = std::move(status);
   changed_.notify_all();

@@ -17,6 +17,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -49,9 +50,11 @@ class LayerSet {
   };
 
   Result<Json> Plan() const;
+  Status SendProgress();
   void OnAnswer(const LayerAnswer& answer);
   void StartWhatFitsLocked();
   void RunLayer(size_t index);
+  Result<LayerSummary> UnpackFromSomeSource(const LayerTask& task);
   Status FetchAndReport(size_t index);
   Result<OverlayOptions> WaitForParents(size_t index);
   void FailLocked(Status status);
@@ -60,7 +63,9 @@ class LayerSet {
   DaemonLink& daemon_;
   const PullerRequest& request_;
   const std::string prefix_;
-  std::atomic<bool> stop_{false};
+  StopFlag stop_;
+  std::deque<std::atomic<int64_t>> received_;  // of each layer
+  int64_t reported_bytes_ = 0;
 
   std::mutex mutex_;  // guards what follows; not held while sending or unpacking
   std::condition_variable changed_;

@@ -6,6 +6,7 @@
 #include "image/pull/decompress.h"
 #include "image/pull/hasher.h"
 #include "image/pull/tar_reader.h"
+#include "image/pull/tree_record.h"
 
 namespace crisp::image {
 namespace {
@@ -16,12 +17,13 @@ constexpr size_t kCompressedBuffers = 8;
 constexpr size_t kPlainBuffers = 12;
 constexpr size_t kBufferBytes = 256 << 10;
 
-Status Receive(const LayerTask& task, BufferRing& out, int64_t* received) {
+Status Receive(const LayerTask& task, const StopFlag& stop, BufferRing& out, int64_t* received) {
   const std::string algorithm = task.blob_digest ? task.blob_digest->algorithm() : "sha256";
   Hasher hasher(algorithm);
   int64_t& total = *received;
   const ByteSink sink = [&](Bytes bytes) -> Status {
     total += static_cast<int64_t>(bytes.size());
+    if (task.progress != nullptr) *task.progress = total;
     if (task.blob_bytes >= 0 && total > task.blob_bytes) {
       return DataLoss("the blob is larger than the ", task.blob_bytes,
                       " bytes that its descriptor says");
@@ -29,7 +31,7 @@ Status Receive(const LayerTask& task, BufferRing& out, int64_t* received) {
     if (task.blob_digest) hasher.Update(bytes);
     return out.Write(bytes);
   };
-  CRISP_RETURN_IF_ERROR(task.producer(sink, *task.stop));
+  CRISP_RETURN_IF_ERROR(task.producer(sink, stop));
   if (task.blob_bytes >= 0 && total != task.blob_bytes) {
     return DataLoss("the blob has ", total, " bytes; its descriptor says ", task.blob_bytes);
   }
@@ -48,7 +50,9 @@ Status VerifyDiffId(const LayerTask& task, Hasher& hasher) {
 }
 
 Result<LayerSummary> WriteLayer(const LayerTask& task, ByteStream& plain) {
-  TarReader reader(plain);
+  TarLimits limits;
+  limits.max_total_bytes = task.max_bytes;
+  TarReader reader(plain, limits);
   LayerTree tree = CRISP_TRY(LayerTree::Create(task.directory, task.parents));
   LayerWriter writer(tree);
   for (;;) {
@@ -57,7 +61,13 @@ Result<LayerSummary> WriteLayer(const LayerTask& task, ByteStream& plain) {
     CRISP_RETURN_IF_ERROR(writer.Apply(*entry, reader));
   }
   // What stands behind the end of the archive is part of the diff id.
-  while (!CRISP_TRY(plain.Next()).empty()) {
+  for (int64_t behind = 0;;) {
+    const Bytes bytes = CRISP_TRY(plain.Next());
+    if (bytes.empty()) break;
+    behind += static_cast<int64_t>(bytes.size());
+    if (behind > task.max_bytes) {
+      return ResourceExhausted("more than ", task.max_bytes, " bytes stand behind the archive");
+    }
   }
   return writer.Finish();
 }
@@ -69,20 +79,20 @@ Result<LayerSummary> UnpackLayer(const LayerTask& task) {
   // In the decompressor's thread: writing files is the longer half of the work.
   Hasher diff_hasher;
   BufferRing plain(kPlainBuffers, kBufferBytes, [&](Bytes bytes) { diff_hasher.Update(bytes); });
-  std::atomic<bool>& stop = *task.stop;
+  StopFlag stop(task.stop);
   int64_t received = 0;
-  std::thread receiver([&] { compressed.Finish(Receive(task, compressed, &received)); });
+  std::thread receiver([&] { compressed.Finish(Receive(task, stop, compressed, &received)); });
   std::thread decompressor([&] {
     Status status = Decompress(compressed, plain);
     if (!status.ok()) {
-      stop.store(true);
+      stop.Set();
       compressed.Abort();
     }
     plain.Finish(std::move(status));
   });
   Result<LayerSummary> result = WriteLayer(task, plain);
   if (!result.ok()) {
-    stop.store(true);
+    stop.Set();
     plain.Abort();
     compressed.Abort();
   }
@@ -90,6 +100,8 @@ Result<LayerSummary> UnpackLayer(const LayerTask& task) {
   receiver.join();
   if (!result.ok()) return result;
   CRISP_RETURN_IF_ERROR(VerifyDiffId(task, diff_hasher));
+  CRISP_RETURN_IF_ERROR(
+      WriteTreeRecord(task.directory + "/fs", task.directory + "/record").Wrap("record"));
   result->received_bytes = received;
   return result;
 }

@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -29,10 +30,14 @@ struct LayerTask {
   std::optional<Digest> blob_digest;  // of the bytes as they come; none in docker archives
   int64_t blob_bytes = -1;            // -1: not known
   Digest diff_id;
-  std::string directory;  // made by the call; the layer is <directory>/fs
+  std::string directory;                 // made by the call; the layer is <directory>/fs
+  int64_t max_bytes = int64_t{1} << 40;  // of data, uncompressed: more is a bomb
   LayerTree::ParentsProvider parents;
-  // Set when this layer fails, and looked at: layers of one image stop together.
-  std::atomic<bool>* stop = nullptr;  // required
+  // After a failure that the content explains: true if the producer has another source to try.
+  std::function<bool()> exclude_source;
+  const StopFlag* stop = nullptr;  // of the whole image; required
+  // Grows with what is received; for progress. May be null.
+  std::atomic<int64_t>* progress = nullptr;
 };
 
 Result<LayerSummary> UnpackLayer(const LayerTask& task);

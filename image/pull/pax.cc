@@ -68,7 +68,11 @@ Status TakeSparse(std::string_view key, std::string_view value, PaxRecords* out)
 Status Take(std::string_view key, std::string_view value, PaxRecords* out) {
   constexpr std::string_view kSparse = "GNU.sparse.";
   if (key.starts_with(kXattrPrefix)) {
-    out->xattrs[std::string(key.substr(kXattrPrefix.size()))] = value;
+    const std::string_view name = key.substr(kXattrPrefix.size());
+    if (name.empty() || name.find('\0') != std::string_view::npos) {
+      return DataLoss("pax header: an extended attribute has a name that none can have");
+    }
+    out->xattrs[std::string(name)] = value;
   } else if (key.starts_with(kSparse)) {
     return TakeSparse(key.substr(kSparse.size()), value, out);
   } else if (value.empty()) {
@@ -104,7 +108,7 @@ Result<PaxRecords> ParsePax(std::string_view text) {
   PaxRecords out;
   while (!text.empty()) {
     const size_t space = text.find(' ');
-    if (space == std::string_view::npos || space > 20) {
+    if (space > 20) {  // nowhere, too
       return DataLoss("pax header: a record has no length");
     }
     const int64_t length = CRISP_TRY(ParseDecimal(text.substr(0, space), "pax record length"));

@@ -1,8 +1,10 @@
 #include "image/pull/puller.h"
 
 #include "base/core/file.h"
+#include "image/pull/image_export.h"
 #include "image/pull/layer_set.h"
 #include "image/pull/source_image.h"
+#include "image/pull/tree_record.h"
 
 namespace crisp::image {
 namespace {
@@ -45,15 +47,46 @@ Status Import(DaemonLink& daemon, const PullerRequest& request) {
   return OkStatus();
 }
 
+Status Check(DaemonLink& daemon, const PullerRequest& request) {
+  for (const std::string& key : request.layer_keys) {
+    CheckedLayer checked;
+    checked.key = key;
+    const Result<TreeDifferences> found =
+        CompareWithRecord(Cat(request.layers_dir, '/', key), Cat(request.records_dir, '/', key));
+    checked.has_record = found.ok() || found.status().code() != Code::kNotFound;
+    if (found.ok()) {
+      checked.difference_count = static_cast<int64_t>(found->count);
+      checked.differences = found->first;
+    } else if (checked.has_record) {  // then nobody can vouch for the layer
+      checked.difference_count = 1;
+      checked.differences = {found.status().message()};
+    }
+    CRISP_RETURN_IF_ERROR(daemon.Send(ToJson(checked)));
+  }
+  return OkStatus();
+}
+
+Status Serve(DaemonLink& daemon, const PullerRequest& request) {
+  switch (request.operation) {
+    case PullerRequest::Operation::kPull:
+      return Pull(daemon, request);
+    case PullerRequest::Operation::kImport:
+      return Import(daemon, request);
+    case PullerRequest::Operation::kCheck:
+      return Check(daemon, request);
+    case PullerRequest::Operation::kExport:
+      return ExportImage(request).Wrap(request.path);
+  }
+  return Internal("an operation of another version");
+}
+
 }  // namespace
 
 Status RunPuller(DaemonLink& daemon) {
   auto request = daemon.ReceiveRequest();
   if (!request.ok()) return std::move(request).status();
   daemon.StartReceiving();
-  const Status status = request->operation == PullerRequest::Operation::kPull
-                            ? Pull(daemon, *request)
-                            : Import(daemon, *request);
+  const Status status = Serve(daemon, *request);
   CRISP_RETURN_IF_ERROR(daemon.Send(status.ok() ? Json{{"type", "done"}} : ErrorToJson(status)));
   return status;
 }

@@ -1,7 +1,12 @@
 #include "image/pull/registry_endpoint.h"
 
+#include <fcntl.h>
+#include <stdlib.h>
+#include <time.h>
+
 #include <algorithm>
 
+#include "base/core/file.h"
 #include "image/json_text.h"
 #include "image/pull/layer_path.h"
 
@@ -9,6 +14,7 @@ namespace crisp::image {
 namespace {
 
 constexpr size_t kMaxTokenBytes = 1u << 20;
+constexpr size_t kMaxAuthorityBytes = 16u << 20;
 
 // The registry's own words (distribution-spec "Error Codes"), made harmless; empty when there are
 // none.
@@ -23,8 +29,44 @@ std::string ErrorDetail(const std::string& body) {
   return Cat(": ", PrintablePath(*code), ": ", PrintablePath(*message));
 }
 
-Status FromHttp(const HttpResponse& response) {
+// What may stand in a header without becoming another one.
+bool IsToken(const std::string& text) {
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
+// RFC 9110 section 10.2.3: seconds, or a date.
+Duration ParseRetryAfter(const std::string& text) {
+  if (text.empty()) return Duration::zero();
+  if (text.size() < 10 && text.find_first_not_of("0123456789") == std::string::npos) {
+    return std::chrono::seconds(std::stol(text));
+  }
+  tm parts{};
+  const char* end = ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  if (end == nullptr || *end != '\0') return Duration::zero();
+  const time_t left = ::timegm(&parts) - ::time(nullptr);
+  return std::chrono::seconds(std::clamp<time_t>(left, 0, 24 * 3600));
+}
+
+// Authorities beside the system's: Debian's and Fedora's bundle.
+Result<std::string> SystemAuthorities() {
+  const char* named = ::getenv("SSL_CERT_FILE");
+  for (const char* path : {named != nullptr ? named : "", "/etc/ssl/certs/ca-certificates.crt",
+                           "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"}) {
+    if (*path == '\0') continue;
+    Result<std::string> text = ReadFileAt(AT_FDCWD, path, kMaxAuthorityBytes);
+    if (text.ok() || text.status().code() != Code::kNotFound) return text;
+  }
+  return std::string();  // a machine without any
+}
+
+}  // namespace
+
+Status RegistryEndpoint::FromHttp(const HttpResponse& response) {
   const std::string text = Cat("HTTP ", response.status, ErrorDetail(response.body));
+  if (response.status == 429 || response.status == 503) {
+    retry_after_ns_ = ParseRetryAfter(response.Header("retry-after")).count();
+  }
   switch (response.status) {
     case 401:
       return Status(Code::kUnauthenticated, text);
@@ -41,14 +83,13 @@ Status FromHttp(const HttpResponse& response) {
   return Status(Code::kUnknown, text);
 }
 
-}  // namespace
-
-RegistryEndpoint::RegistryEndpoint(PullerEndpoint options, RegistryAuth auth,
-                                   std::string repository)
-    : options_(std::move(options)),
-      auth_(options_.send_credentials ? std::move(auth) : RegistryAuth()),
-      repository_(std::move(repository)) {
-  if (!auth_.registry_token.empty()) authorization_ = "Bearer " + auth_.registry_token;
+RegistryEndpoint::RegistryEndpoint(PullerEndpoint options) : options_(std::move(options)) {
+  if (IsToken(options_.auth.registry_token)) {
+    authorization_ = "Bearer " + options_.auth.registry_token;
+  }
+  for (const auto& [name, value] : options_.options.headers) {
+    private_headers_.push_back(Cat(name, ": ", value));
+  }
 }
 
 std::string RegistryEndpoint::authorization() {
@@ -56,24 +97,50 @@ std::string RegistryEndpoint::authorization() {
   return authorization_;
 }
 
+Result<TlsOptions> RegistryEndpoint::Tls() {
+  const EndpointOptions& options = options_.options;
+  TlsOptions out;
+  out.skip_verify = options.skip_tls_verify;
+  out.client_cert_file = options.client_cert_file;
+  out.client_key_file = options.client_key_file;
+  if (options.ca_files.empty()) return out;
+  std::lock_guard lock(mutex_);
+  if (ca_pem_ == nullptr) {
+    std::string pem;
+    for (const std::string& file : options.ca_files) {
+      pem += CRISP_TRY(ReadFileAt(AT_FDCWD, file, kMaxAuthorityBytes)) + "\n";
+    }
+    if (options.ca_adds_to_system) pem += CRISP_TRY(SystemAuthorities());
+    ca_pem_ = std::make_shared<const std::string>(std::move(pem));
+  }
+  out.ca_pem = ca_pem_;
+  return out;
+}
+
 Result<HttpResponse> RegistryEndpoint::Perform(HttpClient& client, const std::string& path,
                                                HttpRequest request) {
-  request.url = options_.url + path;
-  request.tls = {options_.skip_tls_verify, options_.ca_file};
+  // distribution-spec "API": everything is below /v2/.
+  request.url = Cat(options_.url, options_.override_path ? "/" : "/v2/", options_.repository, path);
+  if (!options_.query.empty()) request.url += "?" + options_.query;
+  request.tls = CRISP_TRY(Tls().Wrap(options_.url));
+  request.private_headers = private_headers_;
   for (int attempt = 0;; ++attempt) {
     request.authorization = authorization();
     HttpResponse response = CRISP_TRY(client.Perform(request));
     if (response.status >= 200 && response.status < 300) return response;
-    if (response.status != 401 || attempt > 0) return FromHttp(response).Wrap(options_.url);
+    if (response.status != 401 || attempt > 0 || response.elsewhere) {
+      return FromHttp(response).Wrap(options_.url);
+    }
     CRISP_RETURN_IF_ERROR(
         Authorize(client, response, request.authorization, request.stop).Wrap(options_.url));
   }
 }
 
 Status RegistryEndpoint::Authorize(HttpClient& client, const HttpResponse& denied,
-                                   const std::string& used, const std::atomic<bool>* stop) {
+                                   const std::string& used, const StopFlag* stop) {
   std::lock_guard lock(mutex_);
   if (authorization_ != used) return OkStatus();  // another thread was faster
+  const RegistryAuth& auth = options_.auth;
   const auto [first, last] = denied.headers.equal_range("www-authenticate");
   for (auto header = first; header != last; ++header) {
     for (const AuthChallenge& challenge : ParseChallenges(header->second)) {
@@ -83,8 +150,8 @@ Status RegistryEndpoint::Authorize(HttpClient& client, const HttpResponse& denie
         authorization_ = "Bearer " + *token;
         return OkStatus();
       }
-      if (challenge.scheme == "basic" && !auth_.username.empty()) {
-        authorization_ = BasicAuthorization(auth_.username, auth_.password);
+      if (challenge.scheme == "basic" && !auth.username.empty()) {
+        authorization_ = BasicAuthorization(auth.username, auth.password);
         return OkStatus();
       }
     }
@@ -95,39 +162,47 @@ Status RegistryEndpoint::Authorize(HttpClient& client, const HttpResponse& denie
 HttpRequest RegistryEndpoint::TokenRequest(const AuthChallenge& challenge,
                                            const std::string& realm) const {
   HttpRequest request;
-  request.tls = {options_.skip_tls_verify, options_.ca_file};
+  const RegistryAuth& auth = options_.auth;
   request.body_limit_bytes = kMaxTokenBytes;
   std::string scope = challenge.Param("scope");
-  if (scope.empty()) scope = Cat("repository:", repository_, ":pull");
+  if (scope.empty()) scope = Cat("repository:", options_.repository, ":pull");
   const std::string query =
       Cat("service=", UrlEncode(challenge.Param("service")), "&scope=", UrlEncode(scope));
-  if (!auth_.identity_token.empty()) {
+  if (!auth.identity_token.empty()) {
     request.url = realm;
     request.post_body = Cat("grant_type=refresh_token&client_id=crisp&", query,
-                            "&refresh_token=", UrlEncode(auth_.identity_token));
+                            "&refresh_token=", UrlEncode(auth.identity_token));
     return request;
   }
   request.url = Cat(realm, realm.find('?') == std::string::npos ? '?' : '&', query);
-  if (!auth_.username.empty()) {
-    request.url += "&account=" + UrlEncode(auth_.username);
-    request.authorization = BasicAuthorization(auth_.username, auth_.password);
+  if (!auth.username.empty()) {
+    request.url += "&account=" + UrlEncode(auth.username);
+    request.authorization = BasicAuthorization(auth.username, auth.password);
   }
   return request;
 }
 
 Result<std::string> RegistryEndpoint::FetchToken(HttpClient& client, const AuthChallenge& challenge,
-                                                 const std::atomic<bool>* stop) {
+                                                 const StopFlag* stop) {
   const std::string realm = challenge.Param("realm");
   if (!realm.starts_with("https://") && !realm.starts_with("http://")) {
     return InvalidArgument("the registry names no token server (realm)");
   }
-  const bool has_secret = !auth_.username.empty() || !auth_.identity_token.empty();
+  const RegistryAuth& auth = options_.auth;
+  const bool has_secret = !auth.username.empty() || !auth.identity_token.empty();
   if (has_secret && realm.starts_with("http://") && options_.url.starts_with("https://")) {
     return Status(Code::kPermissionDenied,
                   Cat("the token server ", PrintableUrl(realm),
                       " is not encrypted: credentials are not sent there"));
   }
   HttpRequest request = TokenRequest(challenge, realm);
+  request.tls.skip_verify = options_.options.skip_tls_verify;
+  request.tls.ca_pem = ca_pem_;
+  if (OriginOf(realm) == OriginOf(options_.url)) {  // what is meant for the registry stays there
+    request.private_headers = private_headers_;
+    request.tls.client_cert_file = options_.options.client_cert_file;
+    request.tls.client_key_file = options_.options.client_key_file;
+  }
   request.stop = stop;
   const HttpResponse response =
       CRISP_TRY(client.Perform(request).Wrap("token server ", PrintableUrl(realm)));
@@ -141,9 +216,7 @@ Result<std::string> RegistryEndpoint::FetchToken(HttpClient& client, const AuthC
       ParseJson(response.body, "token", kMaxTokenBytes).Wrap("token server ", PrintableUrl(realm)));
   std::string token = CRISP_TRY(StringMember(json, "token"));
   if (token.empty()) token = CRISP_TRY(StringMember(json, "access_token"));
-  const bool printable =
-      std::all_of(token.begin(), token.end(), [](char c) { return c > 0x20 && c < 0x7f; });
-  if (token.empty() || !printable) {
+  if (!IsToken(token)) {
     return InvalidArgument("token server ", PrintableUrl(realm), ": the answer has no token");
   }
   return token;

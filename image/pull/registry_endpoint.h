@@ -6,12 +6,17 @@
 // Threads:  Perform may be called from several threads with a client each; the token is shared.
 // Errors:   by HTTP status: 401 kUnauthenticated, 403 kPermissionDenied, 404 kNotFound, 429
 //           kResourceExhausted, 5xx kUnavailable (both with errno EAGAIN: worth another try).
+// Secrets: a challenge that came from elsewhere (after a redirect) is never answered.
 #ifndef CRISP_IMAGE_PULL_REGISTRY_ENDPOINT_H_
 #define CRISP_IMAGE_PULL_REGISTRY_ENDPOINT_H_
 
+#include <atomic>
+#include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
+#include "base/core/clock.h"
 #include "base/core/result.h"
 #include "image/pull/auth_challenge.h"
 #include "image/pull/http_client.h"
@@ -21,27 +26,37 @@ namespace crisp::image {
 
 class RegistryEndpoint {
  public:
-  // `auth` is used only if the endpoint may have it. `repository`: for the token's scope.
-  RegistryEndpoint(PullerEndpoint options, RegistryAuth auth, std::string repository);
+  explicit RegistryEndpoint(PullerEndpoint options);
 
   const std::string& url() const { return options_.url; }
-  // `path`: below the endpoint, e.g. "/v2/<name>/manifests/<tag>". A 2xx answer or an error.
+  bool resolves() const { return options_.resolve; }
+  bool pulls() const { return options_.pull; }
+  // It could not be reached: others go first from now on.
+  bool unreachable() const { return unreachable_; }
+  void SetUnreachable() { unreachable_ = true; }
+  // How long the last 429 or 503 asked to wait (RFC 9110 section 10.2.3); zero: it did not say.
+  Duration TakeRetryAfter() { return Duration(retry_after_ns_.exchange(0)); }
+  // `path`: below the repository, e.g. "/manifests/<tag>". A 2xx answer or an error.
   Result<HttpResponse> Perform(HttpClient& client, const std::string& path, HttpRequest request);
 
  private:
   std::string authorization();
   Status Authorize(HttpClient& client, const HttpResponse& denied, const std::string& used,
-                   const std::atomic<bool>* stop);
+                   const StopFlag* stop);
   Result<std::string> FetchToken(HttpClient& client, const AuthChallenge& challenge,
-                                 const std::atomic<bool>* stop);
+                                 const StopFlag* stop);
+  Status FromHttp(const HttpResponse& response);
+  Result<TlsOptions> Tls();
   HttpRequest TokenRequest(const AuthChallenge& challenge, const std::string& realm) const;
 
   const PullerEndpoint options_;
-  const RegistryAuth auth_;
-  const std::string repository_;
+  std::vector<std::string> private_headers_;
+  std::atomic<bool> unreachable_{false};
+  std::atomic<int64_t> retry_after_ns_{0};
 
   std::mutex mutex_;  // guards what follows
   std::string authorization_;
+  std::shared_ptr<const std::string> ca_pem_;
 };
 
 }  // namespace crisp::image

@@ -53,9 +53,11 @@ Result<SourceImage> FindInRegistry(const PullerRequest& request, Registry& regis
     LayerTask task;
     task.blob_digest = layer.digest;
     task.blob_bytes = layer.size_bytes;
-    task.producer = [&registry, layer](const ByteSink& sink, const std::atomic<bool>& stop) {
-      return registry.StreamBlob(layer, sink, stop);
+    const auto sources = std::make_shared<BlobSources>();
+    task.producer = [&registry, layer, sources](const ByteSink& sink, const StopFlag& stop) {
+      return registry.StreamBlob(layer, sources.get(), sink, stop);
     };
+    task.exclude_source = [&registry, sources] { return registry.ExcludeUsed(sources.get()); };
     image.layers.push_back(std::move(task));
   }
   CRISP_RETURN_IF_ERROR(CompleteFromConfig(request.platform, &image));

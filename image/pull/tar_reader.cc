@@ -96,7 +96,7 @@ Result<TarEntry> TarReader::MakeEntry(const TarHeader& header, const Pending& pe
     entry.xattrs = pax->xattrs;
   }
   const auto named = [&](Status status) {
-    return std::move(status).Wrap(PrintablePath(entry.path));
+    return std::move(status).Wrap("entry ", PrintablePath(entry.path));
   };
   CRISP_RETURN_IF_ERROR(named(SetType(header, &entry)));
   entry.mode = static_cast<mode_t>(header.mode & 07777);

@@ -21,7 +21,8 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& socket) {
   arguments.SetMaxReceiveMessageSize(-1);
   // A daemon that is restarted is back within a second.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  // Also the limit of one attempt: on a busy machine the daemon may be slow to greet.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 10000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   // The address has no host name, and servers look at the authority no closer than this.
   arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
@@ -108,16 +109,49 @@ Result<v1::ListImagesResponse> Client::ListImages() {
                                              CRISP_START(image, ListImages));
 }
 
-Result<v1::ImageStatusResponse> Client::ImageStatus(const std::string& image) {
+Result<v1::ImageStatusResponse> Client::ImageStatus(const std::string& image, bool verbose) {
   v1::ImageStatusRequest request;
+  request.set_verbose(verbose);
   request.mutable_image()->set_image(image);
   return impl_->Call<v1::ImageStatusResponse>(request, {}, CRISP_START(image, ImageStatus));
 }
 
-Result<v1::PullImageResponse> Client::PullImage(const std::string& image,
-                                                const CallOptions& options) {
-  v1::PullImageRequest request;
+Status Client::RemoveImage(const std::string& image) {
+  v1::RemoveImageRequest request;
   request.mutable_image()->set_image(image);
+  return impl_
+      ->Call<v1::RemoveImageResponse>(request, {.timeout = kPodTimeout},
+                                      CRISP_START(image, RemoveImage))
+      .status();
+}
+
+Status Client::ExportImage(const std::string& image, const std::string& path,
+                           const CallOptions& options) {
+  admin::ExportImageRequest request;
+  request.set_image(image);
+  request.set_path(path);
+  return impl_->Call<admin::ExportImageResponse>(request, options, CRISP_START(admin, ExportImage))
+      .status();
+}
+
+Result<admin::ListPullsResponse> Client::ListPulls() {
+  return impl_->Call<admin::ListPullsResponse>(admin::ListPullsRequest(), {},
+                                               CRISP_START(admin, ListPulls));
+}
+
+Result<admin::CheckImagesResponse> Client::CheckImages(bool repair, const CallOptions& options) {
+  admin::CheckImagesRequest request;
+  request.set_repair(repair);
+  return impl_->Call<admin::CheckImagesResponse>(request, options, CRISP_START(admin, CheckImages));
+}
+
+Result<admin::CollectImagesResponse> Client::CollectImages(const CallOptions& options) {
+  return impl_->Call<admin::CollectImagesResponse>(admin::CollectImagesRequest(), options,
+                                                   CRISP_START(admin, CollectImages));
+}
+
+Result<v1::PullImageResponse> Client::PullImage(const v1::PullImageRequest& request,
+                                                const CallOptions& options) {
   return impl_->Call<v1::PullImageResponse>(request, options, CRISP_START(image, PullImage));
 }
 

@@ -33,8 +33,14 @@ class Client {
   Result<v1::StatusResponse> GetStatus(bool verbose);
   Result<v1::ListImagesResponse> ListImages();
   // `image` is unset when there is none.
-  Result<v1::ImageStatusResponse> ImageStatus(const std::string& image);
-  Result<v1::PullImageResponse> PullImage(const std::string& image, const CallOptions& options);
+  Result<v1::ImageStatusResponse> ImageStatus(const std::string& image, bool verbose = false);
+  Result<v1::PullImageResponse> PullImage(const v1::PullImageRequest& request,
+                                          const CallOptions& options);
+  Status RemoveImage(const std::string& image);
+  Status ExportImage(const std::string& image, const std::string& path, const CallOptions& options);
+  Result<admin::ListPullsResponse> ListPulls();
+  Result<admin::CheckImagesResponse> CheckImages(bool repair, const CallOptions& options);
+  Result<admin::CollectImagesResponse> CollectImages(const CallOptions& options);
   Result<admin::ImportImageResponse> ImportImage(const std::string& path, const std::string& name,
                                                  const CallOptions& options);
   Result<std::string> RunPodSandbox(const v1::RunPodSandboxRequest& request,

@@ -1,53 +1,18 @@
 #include "server/cli/commands.h"
 
-#include <google/protobuf/util/json_util.h>
-#include <limits.h>
-#include <stdlib.h>
-
 #include <cstdio>
 #include <limits>
 
 #include "base/core/file.h"
 #include "server/cli/client.h"
+#include "server/cli/image_commands.h"
+#include "server/cli/output.h"
 #include "server/cli/run_pod.h"
 #include "server/cli/table.h"
 #include "server/config/load.h"
 
 namespace crisp::cli {
 namespace {
-
-const Flag kJson = {"--json", "", "print JSON", false};
-const Flag kSocket = {"--socket", "PATH",
-                      "crispd's socket (default: $CRISP_SOCKET, else the configuration's)", false};
-const Flag kConfig = {"--config", "FILE", "configuration (default: /etc/crisp/crisp.yaml)", false};
-
-void Print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
-
-Status PrintJson(const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = true;
-  options.preserve_proto_field_names = true;
-  std::string text;
-  if (!google::protobuf::util::MessageToJsonString(message, &text, options).ok()) {
-    return Internal("print ", message.GetTypeName(), " as JSON");
-  }
-  Print(text);
-  return OkStatus();
-}
-
-Result<config::Loaded> LoadConfig(const Parsed& parsed) {
-  return config::Load(parsed.Get("--config", config::kDefaultPath), parsed.Has("--config"),
-                      config::Surroundings::Detect());
-}
-
-std::string FindSocket(const Parsed& parsed) {
-  if (parsed.Has("--socket")) return parsed.Get("--socket");
-  const char* from_environment = std::getenv("CRISP_SOCKET");
-  if (from_environment != nullptr && *from_environment != '\0') return from_environment;
-  // A configuration with mistakes is crispd's to complain about: the usual socket is tried.
-  const Result<config::Loaded> loaded = LoadConfig(parsed);
-  return loaded.ok() ? loaded->config.socket.path : "/run/crisp/crisp.sock";
-}
 
 Result<int> RunVersion(const Parsed& parsed) {
   Client client(FindSocket(parsed));
@@ -111,40 +76,6 @@ Result<int> RunConfigDefault(const Parsed&) {
   return 0;
 }
 
-Result<int> RunImageList(const Parsed& parsed) {
-  Client client(FindSocket(parsed));
-  const v1::ListImagesResponse images = CRISP_TRY(client.ListImages());
-  if (parsed.Has("--json")) {
-    CRISP_RETURN_IF_ERROR(PrintJson(images));
-    return 0;
-  }
-  Table table({"IMAGE", "ID", "SIZE", "PINNED"});
-  for (const v1::Image& image : images.images()) {
-    const std::string hex = image.id().substr(image.id().find(':') + 1);
-    const auto add = [&](const std::string& name) {
-      table.Add({name, hex.substr(0, 13), HumanSize(image.size()), image.pinned() ? "yes" : ""});
-    };
-    for (const std::string& tag : image.repo_tags()) add(tag);
-    if (image.repo_tags_size() > 0) continue;
-    for (const std::string& digest : image.repo_digests()) add(digest);
-    if (image.repo_digests_size() == 0) add("(no name)");
-  }
-  Print(table.ToText());
-  return 0;
-}
-
-Result<int> RunImageImport(const Parsed& parsed) {
-  char resolved[PATH_MAX];
-  const std::string& path = parsed.words[0];
-  if (::realpath(path.c_str(), resolved) == nullptr) return Errno("import ", path);
-  Client client(FindSocket(parsed));
-  const admin::ImportImageResponse response =
-      CRISP_TRY(client.ImportImage(resolved, parsed.Get("--name"), {.timeout = Duration::zero()})
-                    .Wrap("import ", path));
-  for (const std::string& id : response.image_ids()) Print(id + "\n");
-  return 0;
-}
-
 Result<int> RunRun(const Parsed& parsed) {
   RunRequest request;
   request.image = parsed.words[0];
@@ -160,8 +91,10 @@ Result<int> RunRun(const Parsed& parsed) {
   return RunPod(&client, request);
 }
 
-Command Make(std::string name, std::string words, std::string help, std::vector<Flag> flags,
-             size_t min_words, size_t max_words, Result<int> (*run)(const Parsed&)) {
+}  // namespace
+
+Command MakeCommand(std::string name, std::string words, std::string help, std::vector<Flag> flags,
+                    size_t min_words, size_t max_words, Result<int> (*run)(const Parsed&)) {
   Command out;
   out.name = std::move(name);
   out.words = std::move(words);
@@ -173,37 +106,33 @@ Command Make(std::string name, std::string words, std::string help, std::vector<
   return out;
 }
 
+namespace {
+
 std::vector<Command> MakeCommands() {
   std::vector<Command> out;
-  out.push_back(Make("version", "", "versions of this tool and of crispd",
-                     {kJson, kSocket, kConfig}, 0, 0, RunVersion));
-  out.push_back(Make("status", "", "is the runtime ready, is the network; exit 1 when not",
-                     {kJson, kSocket, kConfig}, 0, 0, RunStatus));
-  out.push_back(Make("run", "IMAGE [ARGUMENT...]",
-                     "one pod with one container: its log here, its exit code passed on",
-                     {{"--env", "NAME=VALUE", "environment variable", true},
-                      {"--host-network", "", "the host's network instead of one by CNI", false},
-                      {"--keep", "", "do not remove the pod at the end", false},
-                      {"--pod-name", "NAME", "name of the pod (default: run-<random>)", false},
-                      {"--runtime", "NAME", "runtime handler (default: the daemon's)", false},
-                      kSocket,
-                      kConfig},
-                     1, std::numeric_limits<size_t>::max(), RunRun));
+  out.push_back(MakeCommand("version", "", "versions of this tool and of crispd",
+                            {kJson, kSocket, kConfig}, 0, 0, RunVersion));
+  out.push_back(MakeCommand("status", "", "is the runtime ready, is the network; exit 1 when not",
+                            {kJson, kSocket, kConfig}, 0, 0, RunStatus));
+  out.push_back(
+      MakeCommand("run", "IMAGE [ARGUMENT...]",
+                  "one pod with one container: its log here, its exit code passed on",
+                  {{"--env", "NAME=VALUE", "environment variable", true},
+                   {"--host-network", "", "the host's network instead of one by CNI", false},
+                   {"--keep", "", "do not remove the pod at the end", false},
+                   {"--pod-name", "NAME", "name of the pod (default: run-<random>)", false},
+                   {"--runtime", "NAME", "runtime handler (default: the daemon's)", false},
+                   kSocket,
+                   kConfig},
+                  1, std::numeric_limits<size_t>::max(), RunRun));
   out.back().stop_at_word = true;
+  AddImageCommands(&out);
+  out.push_back(MakeCommand("config show", "", "the configuration in force, every key",
+                            {kJson, kConfig}, 0, 0, RunConfigShow));
+  out.push_back(MakeCommand("config check", "", "find mistakes in the configuration", {kConfig}, 0,
+                            0, RunConfigCheck));
   out.push_back(
-      Make("image ls", "", "images in the store", {kJson, kSocket, kConfig}, 0, 0, RunImageList));
-  out.push_back(Make("image import", "PATH",
-                     "an OCI layout, OCI archive or docker archive into the store",
-                     {{"--name", "REFERENCE", "name of the image (default: in the archive)", false},
-                      kSocket,
-                      kConfig},
-                     1, 1, RunImageImport));
-  out.push_back(Make("config show", "", "the configuration in force, every key", {kJson, kConfig},
-                     0, 0, RunConfigShow));
-  out.push_back(Make("config check", "", "find mistakes in the configuration", {kConfig}, 0, 0,
-                     RunConfigCheck));
-  out.push_back(
-      Make("config default", "", "the commented default file", {}, 0, 0, RunConfigDefault));
+      MakeCommand("config default", "", "the commented default file", {}, 0, 0, RunConfigDefault));
   return out;
 }
 

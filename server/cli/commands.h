@@ -24,6 +24,9 @@ struct Command {
   Result<int> (*run)(const Parsed&) = nullptr;  // the exit code
 };
 
+Command MakeCommand(std::string name, std::string words, std::string help, std::vector<Flag> flags,
+                    size_t min_words, size_t max_words, Result<int> (*run)(const Parsed&));
+
 const std::vector<Command>& Commands();
 // The command that the arguments begin with, and how many of them are its name; nullptr: none.
 const Command* FindCommand(const std::vector<std::string>& arguments, size_t* name_words);

@@ -131,8 +131,9 @@ class PodRun {
     const auto present = CRISP_TRY(client_->ImageStatus(request_.image));
     if (present.has_image()) return present.image().id();
     Say(Cat("pulling ", request_.image));
-    return CRISP_TRY(client_->PullImage(request_.image, Interruptible(Duration::zero())))
-        .image_ref();
+    v1::PullImageRequest pull;
+    pull.mutable_image()->set_image(request_.image);
+    return CRISP_TRY(client_->PullImage(pull, Interruptible(Duration::zero()))).image_ref();
   }
 
   // Shows the log until the container has exited.

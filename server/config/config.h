@@ -48,17 +48,44 @@ struct Network {
   AddressPreference prefer = AddressPreference::kIpv4;
   Duration plugin_timeout = std::chrono::seconds(60);
 };
-struct Registry {
-  std::vector<std::string> mirrors;
+enum class MirrorUse { kAll, kDigestOnly, kTagOnly };
+struct RegistryEndpoint {
   bool plain_http = false;
   bool skip_tls_verify = false;
   std::string ca_file;
+  std::string client_cert_file;
+  std::string client_key_file;
+  std::map<std::string, std::string> headers;
+};
+struct Mirror : RegistryEndpoint {
+  std::string location;
+  MirrorUse use = MirrorUse::kAll;
+  bool override_path = false;
+};
+struct Registry : RegistryEndpoint {
+  std::vector<Mirror> mirrors;
+  bool blocked = false;
 };
 struct Image {
   std::map<std::string, Registry> registries;
+  std::string registries_conf = "/etc/containers/registries.conf";
+  std::vector<std::string> certs_dirs = {"/etc/crisp/certs.d", "/etc/containerd/certs.d",
+                                         "/etc/containers/certs.d", "/etc/docker/certs.d"};
+  std::string auth_file;
+  std::string namespace_auth_dir;
   int64_t parallel_layers = 3;
+  int64_t transfers = 6;
+  int64_t max_layer_bytes = int64_t{256} << 30;
   Duration stall_timeout = std::chrono::seconds(60);
   std::vector<std::string> pinned;
+};
+struct Streaming {
+  std::string address = "127.0.0.1:0";  // empty: off
+  std::string tls_cert;                 // empty: plain HTTP
+  std::string tls_key;
+  std::string tls_client_ca;  // empty: any client
+  int64_t max_sessions = 1000;
+  Duration idle_timeout = std::chrono::hours(4);
 };
 struct Lanes {
   int64_t work = 16;
@@ -86,6 +113,7 @@ struct Config {
   Binaries binaries;
   Network network;
   Image image;
+  Streaming streaming;
   Lanes lanes;
   Timeouts timeouts;
   // cri-contract section 9 (the set of 14).

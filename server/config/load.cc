@@ -111,7 +111,7 @@ std::string FindProgram(const std::string& name, const std::string& path) {
   size_t begin = 0;
   while (begin <= path.size()) {
     const size_t end = std::min(path.find(':', begin), path.size());
-    const std::string candidate = Cat(path.substr(begin, end - begin), '/', name);
+    std::string candidate = Cat(path.substr(begin, end - begin), '/', name);
     if (candidate.starts_with('/') && ::access(candidate.c_str(), X_OK) == 0) return candidate;
     begin = end + 1;
   }
@@ -119,7 +119,7 @@ std::string FindProgram(const std::string& name, const std::string& path) {
 }
 
 std::string FindBinary(const std::string& name, const Surroundings& surroundings) {
-  const std::string beside = JoinPath(surroundings.executable_dir, name);
+  std::string beside = JoinPath(surroundings.executable_dir, name);
   if (::access(beside.c_str(), X_OK) == 0) return beside;
   return JoinPath(surroundings.libexec_dir, name);
 }
@@ -172,6 +172,12 @@ Status Complete(const Surroundings& surroundings, Config* config) {
   if (config->root == config->state) {
     return InvalidArgument("root and state: both are '", config->root,
                            "'; allowed: two different directories");
+  }
+  const Streaming& streaming = config->streaming;
+  if (streaming.tls_cert.empty() != streaming.tls_key.empty() ||
+      (streaming.tls_cert.empty() && !streaming.tls_client_ca.empty())) {
+    return InvalidArgument(
+        "streaming: allowed: tls_cert and tls_key, with or without tls_client_ca; or none of them");
   }
   Binaries& binaries = config->binaries;
   if (binaries.monitor.empty()) binaries.monitor = FindBinary("crisp-monitor", surroundings);

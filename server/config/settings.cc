@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "server/config/codec.h"
+#include "server/config/registry_codec.h"
 
 namespace crisp::config {
 namespace {
@@ -128,10 +129,14 @@ void AddNetwork(std::vector<Setting>* out) {
                       CRISP_FIELD(network.plugin_timeout)));
 }
 
-void AddImage(std::vector<Setting>* out) {
-  out->push_back(Make("image.registries.*.mirrors", ListCodec(TextCodec("host:port or URL")),
-                      kReloadable, "Tried in order before the registry itself.",
-                      CRISP_NAMED_FIELD(image.registries, mirrors)));
+void AddRegistries(std::vector<Setting>* out) {
+  out->push_back(
+      Make("image.registries.*.mirrors", MirrorListCodec(), kReloadable,
+           "Tried in order before the registry itself. Keys of a map: location, pull (all "
+           "| digest-only | tag-only), override_path (the URL's path is the API's root) "
+           "and the keys below; without those a mirror is reached as its own section "
+           "here says.",
+           CRISP_NAMED_FIELD(image.registries, mirrors)));
   out->push_back(Make("image.registries.*.plain_http", BooleanCodec(), kReloadable,
                       "Speak HTTP without TLS.", CRISP_NAMED_FIELD(image.registries, plain_http)));
   out->push_back(Make("image.registries.*.skip_tls_verify", BooleanCodec(), kReloadable,
@@ -140,16 +145,81 @@ void AddImage(std::vector<Setting>* out) {
   out->push_back(Make("image.registries.*.ca_file", AbsolutePathCodec(), kReloadable,
                       "Certificate authorities (PEM) instead of the system's.",
                       CRISP_NAMED_FIELD(image.registries, ca_file), "the system's"));
+  out->push_back(Make("image.registries.*.client_cert_file", AbsolutePathCodec(), kReloadable,
+                      "Certificate (PEM) to show to the registry.",
+                      CRISP_NAMED_FIELD(image.registries, client_cert_file), "none"));
+  out->push_back(Make("image.registries.*.client_key_file", AbsolutePathCodec(), kReloadable,
+                      "Its key (PEM).", CRISP_NAMED_FIELD(image.registries, client_key_file),
+                      "none"));
+  out->push_back(Make("image.registries.*.headers", HeadersCodec(), kReloadable,
+                      "Headers of every request to this address, and to no other.",
+                      CRISP_NAMED_FIELD(image.registries, headers)));
+  out->push_back(Make("image.registries.*.blocked", BooleanCodec(), kReloadable,
+                      "Pull nothing from this registry, not from its mirrors either.",
+                      CRISP_NAMED_FIELD(image.registries, blocked)));
+  out->push_back(Make("image.registries_conf", OptionalPathCodec(), kRestart,
+                      "containers-registries.conf(5), with the files of <path>.d; need not exist, "
+                      "and is read again by a reload. Sections of image.registries win.",
+                      CRISP_FIELD(image.registries_conf)));
+  out->push_back(Make("image.certs_dirs", ListCodec(AbsolutePathCodec()), kRestart,
+                      "Where <host>/hosts.toml, or <host>/ with *.crt, *.cert and *.key, is looked "
+                      "for at every pull; the first directory that has the host.",
+                      CRISP_FIELD(image.certs_dirs)));
+  out->push_back(Make("image.auth_file", OptionalPathCodec(), kRestart,
+                      "Credentials in docker's config.json format for pulls that bring none; read "
+                      "at every pull.",
+                      CRISP_FIELD(image.auth_file)));
+  out->push_back(Make("image.namespace_auth_dir", OptionalPathCodec(), kRestart,
+                      "Directory of <namespace>.json: such credentials for the pods of a "
+                      "namespace; they win over auth_file.",
+                      CRISP_FIELD(image.namespace_auth_dir)));
+}
+
+void AddImage(std::vector<Setting>* out) {
   out->push_back(Make("image.parallel_layers", IntegerCodec(1, 16), kRestart,
                       "Layers of one pull that are fetched and unpacked at a time.",
                       CRISP_FIELD(image.parallel_layers)));
+  out->push_back(Make("image.transfers", IntegerCodec(1, 64), kRestart,
+                      "Layers of all pulls together that are fetched and unpacked at a time.",
+                      CRISP_FIELD(image.transfers)));
+  out->push_back(Make("image.max_layer_size", SizeCodec(1 << 20, int64_t{1} << 50), kRestart,
+                      "A layer that is larger when it is uncompressed is refused.",
+                      CRISP_FIELD(image.max_layer_bytes)));
   out->push_back(Make("image.stall_timeout",
                       DurationCodec(std::chrono::seconds(1), std::chrono::hours(1)), kRestart,
                       "A pull fails when nothing arrives for this long. Whole seconds.",
                       CRISP_FIELD(image.stall_timeout)));
-  out->push_back(Make("image.pinned", ListCodec(TextCodec("image reference")), kReloadable,
-                      "Images that the kubelet's garbage collection must leave alone.",
+  out->push_back(Make("image.pinned", ListCodec(TextCodec("image reference or pattern")),
+                      kReloadable,
+                      "Images that the kubelet's garbage collection must leave alone: a reference, "
+                      "a beginning with '*' behind it, or a word between two '*'.",
                       CRISP_FIELD(image.pinned)));
+}
+
+void AddStreaming(std::vector<Setting>* out) {
+  out->push_back(Make("streaming.address", AddressCodec(), kRestart,
+                      "Where the server of exec, attach and port-forward listens; port 0: any free "
+                      "one. Whoever gets hold of a URL may use it once: stay on loopback, or use "
+                      "TLS. \"\": off.",
+                      CRISP_FIELD(streaming.address)));
+  out->push_back(Make("streaming.tls_cert", OptionalPathCodec(), kRestart,
+                      "Certificate chain (PEM) for TLS. A reload, or a changed file, has it read "
+                      "again; so with the next two.",
+                      CRISP_FIELD(streaming.tls_cert)));
+  out->push_back(Make("streaming.tls_key", OptionalPathCodec(), kRestart,
+                      "Its private key (PEM, without a password).",
+                      CRISP_FIELD(streaming.tls_key)));
+  out->push_back(Make("streaming.tls_client_ca", OptionalPathCodec(), kRestart,
+                      "Only clients with a certificate of these authorities (PEM) are served. "
+                      "\"\": any client.",
+                      CRISP_FIELD(streaming.tls_client_ca)));
+  out->push_back(Make("streaming.max_sessions", IntegerCodec(1, 100000), kRestart,
+                      "Connections with a session at a time.",
+                      CRISP_FIELD(streaming.max_sessions)));
+  out->push_back(Make("streaming.idle_timeout",
+                      DurationCodec(std::chrono::seconds(1), std::chrono::hours(24 * 7)), kRestart,
+                      "A connection ends when nothing comes or goes for this long.",
+                      CRISP_FIELD(streaming.idle_timeout)));
 }
 
 void AddLimits(std::vector<Setting>* out) {
@@ -236,6 +306,7 @@ std::vector<Section> MakeSections() {
                    return OkStatus();
                  },
                  "registry.example:5000"});
+  out.push_back({"streaming", "Exec, attach and port-forward of clients.", nullptr, nullptr, {}});
   out.push_back({"lanes", "How many slow calls run at a time.", nullptr, nullptr, {}});
   out.push_back({"timeouts", "How long things may take.", nullptr, nullptr, {}});
   out.push_back({"metrics", "The daemon's own metrics.", nullptr, nullptr, {}});
@@ -251,7 +322,9 @@ const std::vector<Setting>& Settings() {
     AddLog(&out);
     AddRuntimes(&out);
     AddNetwork(&out);
+    AddRegistries(&out);
     AddImage(&out);
+    AddStreaming(&out);
     AddLimits(&out);
     AddContainers(&out);
     return out;

@@ -79,6 +79,13 @@ void AppendJson(const Value& value, bool pretty, int indent, std::string* out) {
 
 }  // namespace
 
+Value::Value() = default;
+Value::Value(const Value&) = default;
+Value::Value(Value&&) noexcept = default;
+Value& Value::operator=(const Value&) = default;
+Value& Value::operator=(Value&&) noexcept = default;
+Value::~Value() = default;
+
 Value Value::String(std::string_view text) {
   Value out;
   out.kind = Kind::kString;
@@ -156,7 +163,8 @@ void Merge(Value* base, Value over) {
   }
   for (auto& [key, value] : over.entries) {
     if (value.kind == Value::Kind::kNull) {
-      std::erase_if(base->entries, [&](const auto& entry) { return entry.first == key; });
+      std::erase_if(base->entries,
+                    [&name = key](const auto& entry) { return entry.first == name; });
     } else if (base->Find(key) == nullptr) {
       base->entries.emplace_back(key, std::move(value));
     } else {

@@ -25,6 +25,14 @@ struct Value {
   std::string file;
   int line = 0;
 
+  // Out of line: a pair of a type that is being defined (clang 14 asks for it too early).
+  Value();
+  Value(const Value&);
+  Value(Value&&) noexcept;
+  Value& operator=(const Value&);
+  Value& operator=(Value&&) noexcept;
+  ~Value();
+
   static Value String(std::string_view text);
   static Value Bool(bool value);
   static Value Int(int64_t value);

@@ -1,28 +1,35 @@
 #include "server/config/yaml_reader.h"
 
+#include <yaml-cpp/anchor.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 namespace crisp::config {
 namespace {
 
 constexpr int kMaxDepth = 16;  // our deepest key has five levels; aliases could nest without end
+constexpr int kMaxNodes = 100000;  // aliases of aliases multiply
 
-Result<Value> Convert(const YAML::Node& node, const std::string& file, int depth) {
+// `nodes`: how many were converted before.
+Result<Value> Convert(const YAML::Node& node, const std::string& file, int depth, int* nodes) {
   Value out;
   out.file = file;
   out.line = node.Mark().line + 1;
   if (depth > kMaxDepth) return InvalidArgument(out.Where(), ": nested too deeply");
+  if (++*nodes > kMaxNodes) {
+    return InvalidArgument(out.Where(), ": over ", kMaxNodes, " values, aliases counted each time");
+  }
   if (node.IsScalar()) {
     out.kind = Value::Kind::kString;
     out.text = node.Scalar();
   } else if (node.IsSequence()) {
     out.kind = Value::Kind::kList;
     for (const YAML::Node& item : node)
-      out.items.push_back(CRISP_TRY(Convert(item, file, depth + 1)));
+      out.items.push_back(CRISP_TRY(Convert(item, file, depth + 1, nodes)));
   } else if (node.IsMap()) {
     out.kind = Value::Kind::kMap;
     for (const auto& entry : node) {
-      Value value = CRISP_TRY(Convert(entry.second, file, depth + 1));
+      Value value = CRISP_TRY(Convert(entry.second, file, depth + 1, nodes));
       value.line = entry.first.Mark().line + 1;  // the key's line is where people look
       if (!entry.first.IsScalar()) return InvalidArgument(value.Where(), ": a key must be text");
       const std::string key = entry.first.Scalar();
@@ -36,21 +43,50 @@ Result<Value> Convert(const YAML::Node& node, const std::string& file, int depth
   return out;
 }
 
+// Sees where documents begin and builds nothing.
+class DocumentCounter : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override { line = mark.line + 1; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+  int line = 0;  // of the last document
+};
+
+// YAML::LoadAll does not come back from text with something behind a document's end ("[1], 2"): it
+// is given the same empty document again and again.
+Status CheckOneDocument(const std::string& text, const std::string& file) {
+  std::istringstream stream(text);  // what the library takes; its own headers bring it
+  YAML::Parser parser(stream);
+  DocumentCounter counter;
+  if (!parser.HandleNextDocument(counter) || !parser.HandleNextDocument(counter)) {
+    return OkStatus();
+  }
+  return InvalidArgument(file, ":", counter.line, ": a second document begins; one is allowed");
+}
+
 }  // namespace
 
 Result<Value> ReadYaml(const std::string& text, const std::string& file) {
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.size() > 1) {
-      return InvalidArgument(file, ":", documents[1].Mark().line + 1,
-                             ": a second document begins; one is allowed");
-    }
-    if (documents.empty() || documents[0].IsNull()) {
+    CRISP_RETURN_IF_ERROR(CheckOneDocument(text, file));
+    const YAML::Node document = YAML::Load(text);
+    if (document.IsNull()) {
       Value empty = Value::Map();
       empty.file = file;
       return empty;
     }
-    Value out = CRISP_TRY(Convert(documents[0], file, 0));
+    int nodes = 0;
+    Value out = CRISP_TRY(Convert(document, file, 0, &nodes));
     if (out.kind != Value::Kind::kMap) {
       return InvalidArgument(out.Where(), ": found ", out.KindName(),
                              ", but a configuration is a map of keys");

@@ -49,6 +49,7 @@ void StartPullImage(const Backend& backend, v1::PullImageRequest request, Cancel
     return;
   }
   pull.auth = std::move(*auth);
+  pull.pod_namespace = request.sandbox_config().metadata().namespace_();
   pull.cancel = cancel;
   RunOnLane<v1::PullImageResponse>(
       backend.pull_lane, cancel, std::move(done),

@@ -163,8 +163,8 @@ FakeResponse FakeRegistry::Answer(const FakeRequest& request) {
 
 FakeResponse FakeRegistry::Content(const FakeRequest& request) {
   std::lock_guard lock(mutex_);
-  const size_t slash = request.target.rfind('/');
-  const std::string last = request.target.substr(slash + 1);
+  const std::string path = request.target.substr(0, request.target.find('?'));
+  const std::string last = path.substr(path.rfind('/') + 1);
   FakeResponse out;
   if (request.target.find("/blobs/") != std::string::npos && blobs_.contains(last)) {
     const std::string& blob = blobs_.at(last);

@@ -286,6 +286,124 @@ TEST_F(HostileRegistry, HostileArchives) {
   EXPECT_FALSE(PathExists(outside));
 }
 
+TEST_F(HostileRegistry, Bombs) {
+  options_.max_layer_bytes = 1 << 20;
+  OpenService();
+  PutLayer(TarBuilder().File("small", "x").File("zeros", std::string(8 << 20, '\0')).Build());
+  Fails(Code::kResourceExhausted, "layer 2 of 2");
+  Fails(Code::kResourceExhausted, "entry zeros");
+  // Many that are small enough each.
+  TarBuilder many;
+  for (int i = 0; i < 40; ++i) many.File("f" + std::to_string(i), std::string(50000, '\0'));
+  PutLayer(many.Build());
+  Fails(Code::kResourceExhausted, "layer 2 of 2");
+  // Behind the archive, where nothing is written any more.
+  PutLayer(TarBuilder().File("f", "x").Build() + std::string(4 << 20, '\0'));
+  Fails(Code::kResourceExhausted, "behind the archive");
+  // A file that claims more than it has.
+  TarItem claims;
+  claims.path = "claims";
+  claims.data = "x";
+  claims.claimed_size = int64_t{1} << 50;
+  PutLayer(TarBuilder().Add(claims).Build());
+  Fails(Code::kResourceExhausted, "entry claims");
+  // Sparse: no data at all, but a size.
+  TarItem sparse;
+  sparse.path = "sparse";
+  PutLayer(TarBuilder()
+               .Pax({{"GNU.sparse.size", "1125899906842624"},
+                     {"GNU.sparse.numblocks", "1"},
+                     {"GNU.sparse.map", "0,0"}})
+               .Add(sparse)
+               .Build());
+  const auto result = Pull(registry_.host() + "/app:v1");
+  ASSERT_FALSE(result.ok());
+  EXPECT_THAT(result.status().message(), HasSubstr("entry sparse"));
+  EXPECT_EQ(SettledCounts({}), StoreCounts{});
+}
+
+TEST_F(HostileRegistry, CompressedStreamsThatAreWrong) {
+  const auto put_blob = [&](const std::string& blob) {
+    MadeImage made = MakeImage({GzipLayer(TarBuilder().Dir("ok").Build())});
+    made.layers[0].blob = blob;
+    Json manifest = Json::parse(made.manifest);
+    manifest["layers"][0] = DescriptorOf(blob, made.layers[0].media_type);
+    made.manifest = manifest.dump();
+    Put(registry_, made);
+  };
+  const std::string good = Gzip(TarBuilder().File("f", std::string(9000, 'f')).Build());
+  put_blob(good.substr(0, good.size() - 4));  // without the end of the checksum
+  Fails(Code::kDataLoss, "layer 1 of 1");
+  put_blob(good + "garbage behind it");
+  Fails(Code::kDataLoss, "layer 1 of 1");
+  std::string damaged = good;
+  damaged[damaged.size() / 2] = static_cast<char>(damaged[damaged.size() / 2] ^ 0x10);
+  put_blob(damaged);
+  Fails(Code::kDataLoss, "layer 1 of 1");
+  put_blob("BZh91AY&SY" + std::string(600, 'x'));  // bzip2 is not a layer's compression
+  Fails(Code::kDataLoss, "layer 1 of 1");
+}
+
+TEST_F(HostileRegistry, LinksInCircles) {
+  TarBuilder chain;
+  chain.File("l0", "end");
+  for (int i = 1; i <= 200; ++i) {
+    chain.HardLink("l" + std::to_string(i), "l" + std::to_string(i - 1));
+  }
+  PutLayer(chain.Build());
+  const auto id = Pull(registry_.host() + "/app:v1");
+  ASSERT_TRUE(id.ok()) << id.status().message();
+  EXPECT_EQ(FileInImage(*id, "l200"), "end");
+  ASSERT_TRUE(service().Remove(*id).ok());
+  PutLayer(TarBuilder().HardLink("self", "self").Build());
+  Fails(Code::kDataLoss, "entry self");
+  PutLayer(TarBuilder().HardLink("a", "b").HardLink("b", "a").Build());
+  Fails(Code::kDataLoss, "entry a");
+  PutLayer(TarBuilder().Symlink("s", "s/s").File("s/f", "").Build());
+  Fails(Code::kInvalidArgument, "entry s/f");
+}
+
+TEST_F(HostileRegistry, HeadersWithoutEnd) {
+  FakeResponse flood = Body(made_.manifest);
+  for (int i = 0; i < 3000; ++i) flood.headers.push_back("X-Flood: " + std::string(100, 'x'));
+  Answer("/manifests/", flood);
+  const auto result = Pull(registry_.host() + "/app:v1");
+  ASSERT_FALSE(result.ok());
+  EXPECT_THAT(result.status().message(), HasSubstr("header"));
+  EXPECT_EQ(SettledCounts({}), StoreCounts{});
+}
+
+TEST_F(HostileRegistry, RangesThatWereNotAskedFor) {
+  std::atomic<int> tries{0};
+  registry_.SetHook([&](const FakeRequest& request) -> std::optional<FakeResponse> {
+    if (request.target.find(LayerPath(0)) == std::string::npos) return std::nullopt;
+    const std::string& blob = made_.layers[0].blob;
+    FakeResponse out;
+    if (tries++ == 0) {
+      out.body = blob.substr(0, 40);
+      out.claimed_length = blob.size();
+      return out;
+    }
+    out.status = 206;
+    out.headers = {"Content-Range: bytes 7-" + std::to_string(blob.size() - 1) + "/" +
+                   std::to_string(blob.size())};
+    out.body = blob.substr(7);
+    return out;
+  });
+  Fails(Code::kDataLoss, "asked for bytes from 40, got them from 7");
+}
+
+TEST_F(HostileRegistry, LongestNamesAndDeepestPaths) {
+  std::string deep = "d";
+  for (int i = 0; i < 3000; ++i) deep += "/d";
+  PutLayer(TarBuilder().Pax({{"path", deep}}).File("short", "").Build());
+  Fails(Code::kInvalidArgument, "layer 2 of 2");
+  PutLayer(TarBuilder().Symlink("l", std::string(5000, 'x')).Build());
+  const auto result = Pull(registry_.host() + "/app:v1");
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(SettledCounts({}), StoreCounts{});
+}
+
 TEST_F(HostileRegistry, TokenServersThatMisbehave) {
   const auto challenge = [&](const std::string& realm, const std::string& token_body) {
     registry_.SetHook([=](const FakeRequest& request) -> std::optional<FakeResponse> {

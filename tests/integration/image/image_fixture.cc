@@ -125,7 +125,7 @@ StoreCounts ImageFixture::Counts() {
   out.layers = Entries(dir_ / "store/layers") - 2;  // tmp and empty
   out.tmp = Entries(dir_ / "store/layers/tmp");
   out.images = Entries(dir_ / "store/images");
-  constexpr std::array<std::string_view, 1> kKnownSchema = {""};
+  constexpr std::array<std::string_view, 2> kKnownSchema = {"", ""};
   auto db = Database::Open(dir_ / "store/images.db", Durability::kFull, kKnownSchema);
   if (!db.ok()) return out;
   for (const char* table : {"images", "image_layers", "layers", "names"}) {
@@ -162,6 +162,12 @@ std::string ImageFixture::MakeLayout(const MadeImage& image, const std::string& 
   EXPECT_TRUE(WriteFile(dir + "/index.json", index.dump()).ok());
   EXPECT_TRUE(WriteFile(dir + "/oci-layout", R"({"imageLayoutVersion":"1.0.0"})").ok());
   return dir;
+}
+
+MirrorOptions MirrorAt(const std::string& location) {
+  MirrorOptions out;
+  out.location = location;
+  return out;
 }
 
 bool HasProgram(const std::string& name) {

@@ -80,6 +80,7 @@ class ImageFixture : public testing::Test {
   std::unique_ptr<ImageService> service_;
 };
 
+MirrorOptions MirrorAt(const std::string& location);
 // Skips the test (by returning false) when a program is missing.
 bool HasProgram(const std::string& name);
 // Runs to its end; false and a test failure when it fails.

@@ -1,4 +1,7 @@
 // Import of OCI layouts, OCI archives and docker archives.
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/core/file.h"
@@ -112,6 +115,74 @@ TEST_F(ImportTest, ArchivesOfSkopeo) {
   const auto oci = service().Import(dir_ / "oci.tar", "s.io/other:v2");
   ASSERT_TRUE(oci.ok()) << oci.status().message();
   EXPECT_EQ(FileInImage(oci->at(0), "d/b"), "b");
+}
+
+const std::string kLongName(150, 'n');
+
+// Every kind of entry that an archive can bring.
+MadeImage EveryKind() {
+  TarItem device;
+  device.path = "dev/null";
+  device.type = '3';
+  device.major = 1;
+  device.minor = 3;
+  TarItem owned;
+  owned.path = "d/owned";
+  owned.data = "owned";
+  TarBuilder bottom;
+  bottom.Dir("d").Dir("dev").Dir("gone").File("gone/f", "").Dir("hidden").File("hidden/f", "");
+  bottom.Add(device)
+      .Pax({{"mtime", "-5"}, {"uid", "3000000000"}})
+      .Add(owned)
+      .HardLink("d/link", "d/owned")
+      .Symlink("d/s", "owned");
+  bottom.File("d/" + kLongName, "deep").File("d/exec", "x", 04755);
+  bottom.Pax({{"SCHILY.xattr.user.note", std::string("a\0b", 3)}}).File("d/noted", "");
+  TarBuilder top;
+  top.File(".wh.gone", "").Dir("hidden").File("hidden/.wh..wh..opq", "").File("hidden/new", "new");
+  return MakeImage({GzipLayer(bottom.Build()), GzipLayer(top.Build())},
+                   Json{{"Cmd", Json::array({"/bin/x"})}});
+}
+
+TEST_F(ImportTest, ExportedAndImportedAgain) {
+  const MadeImage made = EveryKind();
+  FakeRegistry registry;
+  Put(registry, made);
+  ASSERT_TRUE(Pull(registry.host() + "/app:v1").ok());
+  const std::string file = dir_ / "out.tar";
+  EXPECT_EQ(service().Export("none:1", file, {}).code(), Code::kNotFound);
+  EXPECT_EQ(service().Export(made.id(), "relative", {}).code(), Code::kInvalidArgument);
+  const Status exported = service().Export(made.id(), file, {});
+  ASSERT_TRUE(exported.ok()) << exported.message();
+  const auto first = ReadFile(file);
+  ASSERT_TRUE(service().Export(made.id(), file, {}).ok());
+  EXPECT_EQ(*first, *ReadFile(file));  // the same bytes each time
+  ASSERT_TRUE(service().Remove(made.id()).ok());
+
+  const auto ids = service().Import(file, "");
+  ASSERT_TRUE(ids.ok()) << ids.status().message();
+  const ImagePtr image = *service().Find(registry.host() + "/app:v1");
+  ASSERT_NE(image, nullptr);
+  EXPECT_EQ(image->id, ids->at(0));
+  EXPECT_EQ(image->config.cmd, std::vector<std::string>{"/bin/x"});
+  EXPECT_EQ(FileInImage(image->id, "d/link"), "owned");
+  EXPECT_EQ(FileInImage(image->id, "d/s"), "owned");
+  EXPECT_EQ(FileInImage(image->id, "d/" + kLongName), "deep");
+  EXPECT_EQ(FileInImage(image->id, "gone/f"), "(none)");
+  EXPECT_EQ(FileInImage(image->id, "hidden/f"), "(none)");
+  EXPECT_EQ(FileInImage(image->id, "hidden/new"), "new");
+  const std::string layer = dir_ / ("store/layers/" + image->diff_ids[0].substr(7));
+  struct stat owner;
+  ASSERT_EQ(::lstat((layer + "/d/link").c_str(), &owner), 0);
+  EXPECT_EQ(owner.st_uid, 3'000'000'000u);
+  EXPECT_EQ(owner.st_nlink, 2u);
+  EXPECT_EQ(owner.st_mtim.tv_sec, -5);
+  ASSERT_EQ(::lstat((layer + "/d/exec").c_str(), &owner), 0);
+  EXPECT_EQ(owner.st_mode & 07777, 04755u);
+  ASSERT_EQ(::lstat((layer + "/dev/null").c_str(), &owner), 0);
+  EXPECT_EQ(owner.st_rdev, ::makedev(1, 3));
+  char note[8];
+  EXPECT_EQ(::lgetxattr((layer + "/d/noted").c_str(), "user.note", note, sizeof(note)), 3);
 }
 
 TEST_F(ImportTest, BadArchives) {

@@ -135,21 +135,67 @@ TEST_F(RealRegistry, TlsWithAnOwnCa) {
   const MadeImage made = ThreeLayers();
   ASSERT_TRUE(Push(made, "app:v1"));
   RegistryOptions other_ca;
-  other_ca.ca_file = stranger;
-  service().Reload({{host_, other_ca}}, {});
+  other_ca.ca_files = {stranger};
+  ASSERT_TRUE(service().Reload({{host_, other_ca}}, {}).ok());
   const auto unknown_ca = Pull(host_ + "/app:v1");
   EXPECT_EQ(unknown_ca.status().code(), Code::kUnavailable);
   EXPECT_THAT(unknown_ca.status().message(), HasSubstr("certificate"));
   RegistryOptions own_ca;
-  own_ca.ca_file = cert;
-  service().Reload({{host_, own_ca}}, {});
+  own_ca.ca_files = {cert};
+  ASSERT_TRUE(service().Reload({{host_, own_ca}}, {}).ok());
   const auto id = Pull(host_ + "/app:v1");
   ASSERT_TRUE(id.ok()) << id.status().message();
   ASSERT_TRUE(service().Remove(*id).ok());
   RegistryOptions skip;
   skip.skip_tls_verify = true;
-  service().Reload({{host_, skip}}, {});
+  ASSERT_TRUE(service().Reload({{host_, skip}}, {}).ok());
   EXPECT_TRUE(Pull(host_ + "/app:v1").ok());
+}
+
+TEST_F(RealRegistry, ClientCertificatesFromCertsD) {
+  const std::string certs = dir_ / "skopeo-certs";
+  ASSERT_TRUE(EnsureDirectory(certs).ok());
+  const std::string key = certs + "/client.key";
+  const std::string cert = certs + "/client.cert";
+  ASSERT_TRUE(RunProgram({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                          "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+                          "/CN=test registry", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout",
+                          key, "-out", cert}));
+  ASSERT_TRUE(WriteFile(certs + "/ca.crt", *ReadFile(cert)).ok());
+  StartRegistry(", tls: {certificate: " + cert + ", key: " + key + ", clientcas: [" + cert + "]}");
+  const MadeImage made = ThreeLayers();
+  ASSERT_TRUE(RunProgram({"skopeo", "copy", "-q", "--preserve-digests", "--dest-cert-dir", certs,
+                          "oci:" + MakeLayout(made, "x") + ":x", "docker://" + host_ + "/app:v1"}));
+  options_.registry_files.certs_dirs = {dir_ / "certs.d"};
+  OpenService();
+  ASSERT_TRUE(EnsureDirectory(dir_ / "certs.d").ok());
+  // Authority alone: the registry wants to see a certificate.
+  const std::string mine = dir_ / ("certs.d/" + host_);
+  ASSERT_TRUE(EnsureDirectory(mine).ok());
+  ASSERT_TRUE(WriteFile(mine + "/ca.crt", *ReadFile(cert)).ok());
+  EXPECT_EQ(Pull(host_ + "/app:v1").status().code(), Code::kUnavailable);
+  // docker's layout.
+  ASSERT_TRUE(WriteFile(mine + "/a.cert", *ReadFile(cert)).ok());
+  ASSERT_TRUE(WriteFile(mine + "/a.key", *ReadFile(key), 0600).ok());
+  const auto id = Pull(host_ + "/app:v1");
+  ASSERT_TRUE(id.ok()) << id.status().message();
+  ASSERT_TRUE(service().Remove(*id).ok());
+  // containerd's.
+  ASSERT_TRUE(WriteFile(mine + "/hosts.toml", "server = \"https://" + host_ +
+                                                  "\"\nca = \"ca.crt\"\n"
+                                                  "client = [[\"a.cert\", \"a.key\"]]\n")
+                  .ok());
+  const auto again = Pull(host_ + "/app:v1");
+  ASSERT_TRUE(again.ok()) << again.status().message();
+  ASSERT_TRUE(service().Remove(*again).ok());
+  // crisp's own section.
+  RegistryOptions own;
+  own.ca_files = {cert};
+  own.client_cert_file = cert;
+  own.client_key_file = key;
+  ASSERT_TRUE(service().Reload({{host_, own}}, {}).ok());
+  const auto third = Pull(host_ + "/app:v1");
+  EXPECT_TRUE(third.ok()) << third.status().message();
 }
 
 TEST_F(RealRegistry, RegistryKilledHalfWay) {

@@ -34,14 +34,14 @@ class LayerUnpack : public testing::Test {
                               std::vector<std::string> parents = {}, bool gzip = true) {
     const std::string blob = gzip ? Gzip(archive) : archive;
     LayerTask task;
-    task.producer = [&](const ByteSink& sink, const std::atomic<bool>&) {
+    task.producer = [&](const ByteSink& sink, const StopFlag&) {
       return sink(Bytes(reinterpret_cast<const uint8_t*>(blob.data()), blob.size()));
     };
     task.blob_digest = *Digest::Parse(Sha256(blob));
     task.blob_bytes = static_cast<int64_t>(blob.size());
     task.diff_id = *Digest::Parse(Sha256(archive));
     task.directory = dir_ / name;
-    std::atomic<bool> stop{false};
+    StopFlag stop;
     task.stop = &stop;
     task.parents = [&]() -> Result<OverlayOptions> {
       OverlayOptions out;
@@ -375,14 +375,14 @@ TEST_F(LayerUnpack, VerifiesBothDigestsAndTheSize) {
   const auto run = [&](const std::string& sent, const std::string& blob_digest, int64_t size,
                        const std::string& diff_id) {
     LayerTask task;
-    task.producer = [&](const ByteSink& sink, const std::atomic<bool>&) {
+    task.producer = [&](const ByteSink& sink, const StopFlag&) {
       return sink(Bytes(reinterpret_cast<const uint8_t*>(sent.data()), sent.size()));
     };
     task.blob_digest = *Digest::Parse(blob_digest);
     task.blob_bytes = size;
     task.diff_id = *Digest::Parse(diff_id);
     task.directory = dir_ / "v";
-    std::atomic<bool> stop{false};
+    StopFlag stop;
     task.stop = &stop;
     task.parents = [] { return Result<OverlayOptions>(OverlayOptions{}); };
     const auto result = UnpackLayer(task);

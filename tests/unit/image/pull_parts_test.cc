@@ -4,10 +4,11 @@
 #include <unistd.h>
 
 #include "image/layer_reservations.h"
+#include "image/pinned_images.h"
 #include "image/pull/auth_challenge.h"
 #include "image/pull/http_client.h"
 #include "image/puller_protocol.h"
-#include "image/registry_endpoints.h"
+#include "image/transfer_slots.h"
 
 namespace crisp::image {
 namespace {
@@ -47,44 +48,65 @@ TEST(LayerReservations, OwnerThatLeavesHandsOver) {
   EXPECT_TRUE(all.Reserve("x", a, 0));
 }
 
-std::vector<std::string> Urls(const std::vector<PullerEndpoint>& endpoints) {
-  std::vector<std::string> out;
-  for (const auto& e : endpoints) out.push_back(e.url + (e.send_credentials ? " +auth" : ""));
-  return out;
+TEST(TransferSlots, AreHandedOnInOrder) {
+  TransferSlots slots(2);
+  const MailboxPtr a = *Mailbox::Create();
+  const MailboxPtr b = *Mailbox::Create();
+  EXPECT_TRUE(slots.Take(a));
+  EXPECT_TRUE(slots.Take(a));
+  EXPECT_FALSE(slots.Take(b));
+  EXPECT_FALSE(slots.Take(b));  // waits once
+  slots.Give(a);
+  ASSERT_EQ(b->Take().size(), 1u);
+  EXPECT_TRUE(slots.Take(b));
+  EXPECT_FALSE(slots.Take(b));
+  slots.Leave(a);
+  const auto letters = b->Take();
+  ASSERT_EQ(letters.size(), 1u);
+  EXPECT_EQ(letters[0].index, TransferSlots::kSlotFree);
+  slots.Leave(b);
+  EXPECT_TRUE(slots.Take(a) && slots.Take(a));
+  EXPECT_FALSE(slots.Take(a));
 }
-using Strings = std::vector<std::string>;
 
-TEST(EndpointsFor, SchemesAndNames) {
-  EXPECT_EQ(Urls(EndpointsFor("docker.io", {}, {})), Strings{"https://registry-1.docker.io +auth"});
-  EXPECT_EQ(Urls(EndpointsFor("quay.io", {}, {})), Strings{"https://quay.io +auth"});
-  EXPECT_EQ(Urls(EndpointsFor("localhost:5000", {}, {})), Strings{"http://localhost:5000 +auth"});
-  EXPECT_EQ(Urls(EndpointsFor("[::1]:5000", {}, {})), Strings{"http://[::1]:5000 +auth"});
-  EXPECT_EQ(Urls(EndpointsFor("127.0.0.1.evil.io", {}, {})).size(), 1u);
-  RegistryOptions plain;
-  plain.plain_http = true;
-  EXPECT_EQ(Urls(EndpointsFor("r.io", {{"r.io", plain}}, {})), Strings{"http://r.io +auth"});
-  RegistryOptions tls;
-  tls.ca_file = "/ca";
-  EXPECT_EQ(Urls(EndpointsFor("127.0.0.1:1", {{"127.0.0.1:1", tls}}, {})),
-            Strings{"https://127.0.0.1:1 +auth"});
+TEST(TransferSlots, ToldButGoneWakesTheNext) {
+  TransferSlots slots(1);
+  const MailboxPtr a = *Mailbox::Create();
+  const MailboxPtr b = *Mailbox::Create();
+  const MailboxPtr c = *Mailbox::Create();
+  EXPECT_TRUE(slots.Take(a));
+  EXPECT_FALSE(slots.Take(b));
+  EXPECT_FALSE(slots.Take(c));
+  slots.Give(a);
+  slots.Leave(b);  // it had been told
+  EXPECT_EQ(c->Take().size(), 1u);
+  slots.Give(b);  // held none
+  EXPECT_TRUE(slots.Take(c));
+  EXPECT_FALSE(slots.Take(a));
 }
 
-TEST(EndpointsFor, MirrorsComeFirstWithoutCredentials) {
-  RegistryOptions options;
-  options.mirrors = {"mirror.io", "http://other.io:80/"};
-  const std::map<std::string, RegistryOptions> registries = {{"docker.io", options}};
-  RegistryAuth auth;
-  auth.username = "u";
-  EXPECT_EQ(
-      Urls(EndpointsFor("docker.io", registries, auth)),
-      (Strings{"https://mirror.io", "http://other.io:80", "https://registry-1.docker.io +auth"}));
-  auth.server_address = "https://index.docker.io/v1/";
-  EXPECT_EQ(Urls(EndpointsFor("docker.io", registries, auth)).back(),
-            "https://registry-1.docker.io +auth");
-  auth.server_address = "mirror.io";
-  EXPECT_EQ(
-      Urls(EndpointsFor("docker.io", registries, auth)),
-      (Strings{"https://mirror.io +auth", "http://other.io:80", "https://registry-1.docker.io"}));
+TEST(Origin, TellsPlacesApart) {
+  EXPECT_EQ(OriginOf("https://Host/a?b"), "https://host:443");
+  EXPECT_EQ(OriginOf("https://user:pw@host:443/"), "https://host:443");
+  EXPECT_EQ(OriginOf("http://host"), "http://host:80");
+  EXPECT_EQ(OriginOf("HTTP://[::1]:5000/x"), "http://[::1]:5000");
+  EXPECT_EQ(OriginOf("file:///etc/passwd"), "");
+  EXPECT_EQ(OriginOf("gopher://host/"), "");
+  EXPECT_EQ(OriginOf("nonsense"), "");
+}
+
+TEST(PinnedImages, ExactBeginningAndWord) {
+  Status mistake;
+  const PinnedImages pinned(
+      {"pause:1", "quay.io/base/*", "*coredns*", "a*b", "*x", "*", "Bad Name"}, &mistake);
+  EXPECT_FALSE(mistake.ok());
+  EXPECT_TRUE(pinned.Matches("docker.io/library/pause:1"));
+  EXPECT_FALSE(pinned.Matches("docker.io/library/pause:2"));
+  EXPECT_TRUE(pinned.Matches("quay.io/base/x:y"));
+  EXPECT_FALSE(pinned.Matches("quay.io/bases/x:y"));
+  EXPECT_TRUE(pinned.Matches("r.io/k8s/coredns/coredns@sha256:0"));
+  EXPECT_FALSE(pinned.Matches("ab"));
+  EXPECT_FALSE(PinnedImages().Matches("x"));
 }
 
 TEST(ParseChallenges, ReadsBearerAndBasic) {
@@ -115,8 +137,17 @@ TEST(FrameSocket, CarriesMessages) {
   FrameSocket b(std::move(pair.second));
   PullerRequest request;
   request.reference = "docker.io/library/a:b";
-  request.endpoints = {{"https://x", true, "/ca", true}};
-  request.auth.password = "secret";
+  PullerEndpoint endpoint;
+  endpoint.url = "https://x";
+  endpoint.repository = "a/b";
+  endpoint.query = "ns=y";
+  endpoint.resolve = false;
+  endpoint.options.ca_files = {"/ca"};
+  endpoint.options.headers["X-Token"] = "t";
+  endpoint.options.client_key_file = "/key";
+  endpoint.auth.password = "secret";
+  request.endpoints = {endpoint};
+  request.max_layer_bytes = 5;
   request.platform = {"linux", "amd64", ""};
   ASSERT_TRUE(a.Send(ToJson(request)).ok());
   const auto message = b.Receive();
@@ -124,10 +155,18 @@ TEST(FrameSocket, CarriesMessages) {
   const auto got = PullerRequestFromJson(**message);
   ASSERT_TRUE(got.ok()) << got.status().message();
   EXPECT_EQ(got->reference, request.reference);
-  EXPECT_EQ(got->endpoints[0].ca_file, "/ca");
-  EXPECT_EQ(got->auth.password, "secret");
+  const PullerEndpoint& sent = got->endpoints.at(0);
+  EXPECT_EQ(sent.options.ca_files, endpoint.options.ca_files);
+  EXPECT_EQ(sent.options.headers, endpoint.options.headers);
+  EXPECT_EQ(sent.options.client_key_file, "/key");
+  EXPECT_EQ(sent.repository, "a/b");
+  EXPECT_EQ(sent.query, "ns=y");
+  EXPECT_TRUE(sent.pull);
+  EXPECT_FALSE(sent.resolve);
+  EXPECT_EQ(sent.auth.password, "secret");
+  EXPECT_EQ(got->max_layer_bytes, 5);
   Json other = ToJson(request);
-  other["version"] = 2;
+  other["version"] = kPullerProtocolVersion + 1;
   EXPECT_EQ(PullerRequestFromJson(other).status().code(), Code::kFailedPrecondition);
   a = FrameSocket(UniqueFd());
   const auto end = b.Receive();

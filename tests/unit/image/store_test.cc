@@ -21,7 +21,7 @@ std::string Sha(char digit) { return "sha256:" + HexOf(digit); }
 
 // The database beside the store, its schema taken as it is.
 Result<std::unique_ptr<Database>> OpenRaw(const std::string& path) {
-  constexpr std::array<std::string_view, 1> kKnown = {""};
+  constexpr std::array<std::string_view, 2> kKnown = {"", ""};
   return Database::Open(path, Durability::kFull, kKnown);
 }
 
@@ -34,7 +34,7 @@ class Store : public testing::Test {
     options.root = dir_ / "store";
     options.telemetry = &telemetry_;
     options.boot_id = boot_id;
-    options.pinned = {"docker.io/library/pinned:latest"};
+    options.pinned = PinnedImages(std::vector<std::string>{"docker.io/library/pinned:latest"});
     auto store = ImageStore::Open(options);
     ASSERT_TRUE(store.ok()) << store.status().message();
     store_ = std::move(store).value();
