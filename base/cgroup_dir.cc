@@ -36,20 +36,26 @@ bool IsController(const std::string& option) {
   return !kOther.contains(option) && !option.starts_with("release_agent=");
 }
 
-// Calls `visit` with every directory at and below `dir`, children first.
-void VisitTree(const std::string& dir, const std::function<void(const std::string&)>& visit) {
+// Removed since it was found: by name, or while it was open.
+bool IsGone(const Status& status) {
+  return status.sys_errno() == ENOENT || status.sys_errno() == ENODEV;
+}
+
+// Calls `visit` with every directory at and below `dir`, children first, up to the first error. A
+// directory that is gone is none.
+Status VisitTree(const std::string& dir, const std::function<Status(const std::string&)>& visit) {
   auto opened = DirFd::Open(dir);
-  if (!opened.ok()) return;
+  if (!opened.ok()) return IsGone(opened.status()) ? OkStatus() : std::move(opened).status();
   auto names = opened->List();
-  if (!names.ok()) return;
-  for (const std::string& name : *names) {
+  if (!names.ok() && !IsGone(names.status())) return std::move(names).status().Wrap(dir);
+  for (const std::string& name : names.ok() ? *names : std::vector<std::string>()) {
     struct stat st {};
     if (::fstatat(opened->get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
         S_ISDIR(st.st_mode)) {
-      VisitTree(JoinPath(dir, name), visit);
+      CRISP_RETURN_IF_ERROR(VisitTree(JoinPath(dir, name), visit));
     }
   }
-  visit(dir);
+  return visit(dir);
 }
 
 }  // namespace
@@ -163,15 +169,20 @@ bool CgroupDir::Exists() const {
 Result<std::vector<pid_t>> CgroupDir::Processes() const {
   std::set<pid_t> pids;
   for (const std::string& top : Dirs()) {
-    VisitTree(top, [&](const std::string& dir) {
+    CRISP_RETURN_IF_ERROR(VisitTree(top, [&](const std::string& dir) -> Status {
       auto text = crisp::ReadFile(JoinPath(dir, "cgroup.procs"));
-      if (!text.ok()) return;  // removed meanwhile, or a threaded group: its processes are above
+      // A threaded group (v2): its processes are listed above it.
+      if (!text.ok() && (IsGone(text.status()) || text.status().sys_errno() == EOPNOTSUPP)) {
+        return OkStatus();
+      }
+      if (!text.ok()) return std::move(text).status();
       for (const std::string& line : Split(*text, '\n')) {
         pid_t pid = 0;
         std::from_chars(line.data(), line.data() + line.size(), pid);
         if (pid > 0) pids.insert(pid);
       }
-    });
+      return OkStatus();
+    }));
   }
   return std::vector<pid_t>(pids.begin(), pids.end());
 }
@@ -217,10 +228,10 @@ Status CgroupDir::EnsureRemoved() const {
   Status failed;
   int waits_left = 50;  // for all directories: what is really busy is busy on every hierarchy
   for (const std::string& top : Dirs()) {
-    VisitTree(top, [&](const std::string& dir) {
+    const Status visited = VisitTree(top, [&](const std::string& dir) -> Status {
       // A group is busy for some microseconds after its last process was reaped.
       for (;;) {
-        if (::rmdir(dir.c_str()) == 0 || errno == ENOENT) return;
+        if (::rmdir(dir.c_str()) == 0 || errno == ENOENT) return OkStatus();
         if (errno != EBUSY || waits_left == 0) break;
         --waits_left;
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -228,9 +239,15 @@ Status CgroupDir::EnsureRemoved() const {
       failed = Errno("remove cgroup ", dir);
       if (failed.sys_errno() == EBUSY)
         failed = std::move(failed).WithCode(Code::kFailedPrecondition);
+      return OkStatus();  // the others go all the same
     });
+    if (!visited.ok()) failed = visited;
   }
   return failed;
+}
+
+void CgroupDir::RemoveIfEmpty() const {
+  for (const std::string& dir : Dirs()) ::rmdir(dir.c_str());
 }
 
 Result<std::string> CgroupDir::ReadFile(std::string_view controller,

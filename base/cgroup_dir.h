@@ -48,7 +48,7 @@ class CgroupDir {
   // Descriptors of the directories, for SpawnOptions::cgroup_dirs.
   Result<std::vector<UniqueFd>> OpenDirs() const;
   bool Exists() const;
-  // All processes in it and below, each once. Missing is empty.
+  // All processes in it and below, each once. Missing is empty; what cannot be read is an error.
   Result<std::vector<pid_t>> Processes() const;
   // Waits until no process is in it or below; kDeadlineExceeded when some still are.
   Status AwaitEmpty(MonoTime deadline) const;
@@ -58,6 +58,8 @@ class CgroupDir {
   // Removes it with its child groups on all hierarchies; missing is fine. kFailedPrecondition
   // (EBUSY) while processes are in it.
   Status EnsureRemoved() const;
+  // Removes it where it has neither processes nor child groups, and leaves it elsewhere.
+  void RemoveIfEmpty() const;
 
   // A file of `controller` (ignored on v2), e.g. ReadFile("memory", "memory.usage_in_bytes").
   Result<std::string> ReadFile(std::string_view controller, const std::string& file) const;

@@ -2,7 +2,7 @@
 
 namespace crisp {
 
-Status JoinUndoErrors(Status so_far, std::string_view step, Status next) {
+Status JoinUndoErrors(const Status& so_far, std::string_view step, Status next) {
   log::Warning("undo failed", {{"step", step}, {"error", next}});
   next = std::move(next).Wrap("undo ", step);
   if (so_far.ok()) return next;

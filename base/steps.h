@@ -40,7 +40,7 @@ struct StepFailure {
 };
 
 // "network: cause; routes: cause" of several failed undos; OK stays OK.
-Status JoinUndoErrors(Status so_far, std::string_view step, Status next);
+Status JoinUndoErrors(const Status& so_far, std::string_view step, Status next);
 
 // Undoes the steps [first, end), newest first.
 template <typename Context>
@@ -51,7 +51,7 @@ Status UndoSteps(const StepTable<Context>& table, Context& context, size_t first
     if (step.undo == nullptr) continue;
     Status undone = failpoint::Hit(Cat(table.name, '.', step.name, ".undo"));
     if (undone.ok()) undone = step.undo(context);
-    if (!undone.ok()) failed = JoinUndoErrors(std::move(failed), step.name, std::move(undone));
+    if (!undone.ok()) failed = JoinUndoErrors(failed, step.name, std::move(undone));
   }
   return failed;
 }

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
+#include "base/core/console_socket.h"
 #include "conmon/client.h"
-#include "conmon/console_socket.h"
 
 namespace crisp::conmon {
 namespace {

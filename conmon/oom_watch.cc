@@ -76,9 +76,8 @@ void OomWatch::Check() {
 
 void OomWatch::OnEvents(uint32_t) {
   char events[512];
-  ssize_t n = 0;
   bool any = false;
-  while ((n = ::read(notify_.get(), events, v1_ ? sizeof(uint64_t) : sizeof(events))) > 0) {
+  while (::read(notify_.get(), events, v1_ ? sizeof(uint64_t) : sizeof(events)) > 0) {
     any = true;
   }
   if (!any && errno != EAGAIN) return Stop();

@@ -1,15 +1,21 @@
 #include "conmon/output_stream.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cstring>
+#include <utility>
 
 #include "base/core/clock.h"
 
 namespace crisp::conmon {
 namespace {
 constexpr useconds_t kNoMemory_us = 5000;
-}
+// pipe(7): the default, and what /proc/sys/fs/pipe-max-size allows by default. Its pages exist only
+// while something is in them.
+constexpr int kUsualPipe_bytes = 64 << 10;
+constexpr int kWidePipe_bytes = 1 << 20;
+}  // namespace
 
 OutputStream::Outcome OutputStream::ReadOnce(Scratch* scratch, LogFile* log) {
   if (!fd_) return Outcome::kEnd;
@@ -43,6 +49,17 @@ void OutputStream::End(Scratch* scratch, LogFile* log) {
   std::string().swap(carry_);
 }
 
-void OutputStream::OnIdle() { carry_.shrink_to_fit(); }
+void OutputStream::Widen() {
+  if (std::exchange(wide_, true) || !fd_) return;
+  // Not for a pty; and a limit of the machine on pipes is no harm.
+  (void)::fcntl(fd_.get(), F_SETPIPE_SZ, kWidePipe_bytes);
+}
+
+void OutputStream::OnIdle() {
+  carry_.shrink_to_fit();
+  if (std::exchange(wide_, false) && fd_) {
+    (void)::fcntl(fd_.get(), F_SETPIPE_SZ, kUsualPipe_bytes);
+  }
+}
 
 }  // namespace crisp::conmon

@@ -45,6 +45,8 @@ class OutputStream final : public Poller::Handler {
   Outcome ReadOnce(Scratch* scratch, LogFile* log);
   // Closes the descriptor and logs the unfinished line with tag P.
   void End(Scratch* scratch, LogFile* log);
+  // Makes the pipe hold more, until OnIdle: a writer of a torrent need not stop when we are late.
+  void Widen();
   // Gives memory back that is not needed while nothing comes.
   void OnIdle();
 
@@ -63,6 +65,7 @@ class OutputStream final : public Poller::Handler {
   UniqueFd fd_;
   std::string carry_;
   size_t last_read_bytes_ = 0;
+  bool wide_ = false;
 };
 
 }  // namespace crisp::conmon

@@ -76,14 +76,21 @@ Status RuntimeCreate::Start(const ChildStdio& stdio) {
   add({"--pid-file", Cat(options_->state_dir, "/", kRuntimePidName)});
   if (options_->terminal) {
     console_ = std::make_unique<ConsoleSocket>();
-    CRISP_RETURN_IF_ERROR(console_->Listen(state_dir_fd_, options_->state_dir));
+    CRISP_RETURN_IF_ERROR(console_->Listen(state_dir_fd_, options_->state_dir, kConsoleSocketName));
     add({"--console-socket", console_->path()});
   }
   add({options_->id});
   if (stdio.in) spawn.fds.emplace_back(stdio.in.get(), 0);
   if (stdio.out) spawn.fds.emplace_back(stdio.out.get(), 1);
   if (stdio.err) spawn.fds.emplace_back(stdio.err.get(), 2);
-  ChildProcess child = CRISP_TRY(ChildProcess::Spawn(spawn));
+  auto spawned = ChildProcess::Spawn(spawn);
+  if (!spawned.ok()) {
+    // A missing program: to crispd's client kNotFound would mean an unknown sandbox or image.
+    const bool missing = spawned.status().code() == Code::kNotFound;
+    return missing ? std::move(spawned).status().WithCode(Code::kFailedPrecondition)
+                   : std::move(spawned).status();
+  }
+  ChildProcess child = std::move(*spawned);
   pid_ = child.pid();
   child.Detach();  // the monitor's own loop waits for everything
   return OkStatus();
@@ -113,8 +120,11 @@ Result<CreatedContainer> RuntimeCreate::Finish(int wait_status) {
     return Internal(runtime, " create: killed by signal ", WTERMSIG(wait_status));
   }
   if (WEXITSTATUS(wait_status) != 0) return Internal(runtime, " create: ", FailureText());
-  const std::string text = CRISP_TRY(
-      ReadFileAt(state_dir_fd_, std::string(kRuntimePidName), 64).Wrap(runtime, " create"));
+  const auto written = ReadFileAt(state_dir_fd_, std::string(kRuntimePidName), 64);
+  if (!written.ok()) {
+    return Internal(runtime, " create: said that it is done, but: ", written.status().message());
+  }
+  const std::string& text = *written;
   CreatedContainer container;
   if (!internal::ParseInteger(Trim(text), &container.pid) || container.pid <= 1) {
     return Internal(runtime, " create: wrote '", LastTextLine(text), "' as the container's pid");

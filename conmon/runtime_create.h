@@ -16,9 +16,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/core/console_socket.h"
 #include "base/core/result.h"
 #include "base/core/unique_fd.h"
-#include "conmon/console_socket.h"
 #include "conmon/options.h"
 
 namespace crisp::conmon {

@@ -17,7 +17,7 @@ constexpr int64_t kDrainLimit_ms = 2000;
 constexpr size_t kTrickle_bytes = 2048;
 constexpr size_t kTorrent_bytes = 48 << 10;
 constexpr int64_t kTrickle_us = 500;
-constexpr useconds_t kGather_us = 100;
+constexpr useconds_t kGather_us = 200;
 // What a pipe can hold at most; beyond that FinishDrain is racing with a writer.
 constexpr int kLastReads = (1 << 20) / static_cast<int>(Scratch::kReadSize);
 
@@ -104,7 +104,7 @@ void Stdio::OnReadable(OutputStream* stream) {
   quiet_end_ms_ = now + kDrainQuiet_ms;
   switch (stream->ReadOnce(&scratch_, &log_)) {
     case OutputStream::Outcome::kData:
-      return Gather(*stream);
+      return Gather(stream);
     case OutputStream::Outcome::kEnd:
       return EndStream(stream);
     case OutputStream::Outcome::kNothing:
@@ -115,16 +115,18 @@ void Stdio::OnReadable(OutputStream* stream) {
 // A container that writes each line by itself, and fast, would wake us for each: both would spend
 // their time in the scheduler. While that is so, a moment's rest after each read lets lines come
 // together; it ends when reads come rarely or nearly fill the pipe.
-void Stdio::Gather(const OutputStream& stream) {
+void Stdio::Gather(OutputStream* stream) {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   const int64_t now_us = static_cast<int64_t>(now.tv_sec) * 1000000 + now.tv_nsec / 1000;
   const bool often = now_us - last_read_us_ < kTrickle_us;
   last_read_us_ = now_us;
-  const size_t size = stream.last_read_bytes();
+  const size_t size = stream->last_read_bytes();
   if (!often || size >= kTorrent_bytes) gathering_ = false;
   if (often && size < kTrickle_bytes) gathering_ = true;
-  if (gathering_) ::usleep(kGather_us);
+  if (!gathering_) return;
+  stream->Widen();
+  ::usleep(kGather_us);
 }
 
 void Stdio::Pause() {

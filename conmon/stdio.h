@@ -72,7 +72,7 @@ class Stdio final : public OutputStream::Owner, public ContainerStdin::Owner {
   void Pause();
   void ResumeIfReady(int64_t now_ms);
   void Diagnose(OutputStream* stream);
-  void Gather(const OutputStream& stream);
+  void Gather(OutputStream* stream);
 
   const Options* options_;
   Poller* poller_;

@@ -3,8 +3,6 @@
 #include <linux/magic.h>
 #include <sys/vfs.h>
 
-#include <ranges>
-
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "network/capabilities.h"
@@ -37,7 +35,7 @@ Result<std::unique_ptr<Network>> Network::Open(Options options) {
   auto watch = CRISP_TRY(ConfigWatch::Start(options.config_dir, options.loop));
   PluginRunner runner({.plugin_dirs = std::move(options.plugin_dirs),
                        .deadline = options.plugin_deadline,
-                       .helper_cgroup_dirs = std::move(options.helper_cgroup_dirs),
+                       .helper_place = options.helper_place,
                        .reaper = options.reaper,
                        .telemetry = options.telemetry});
   return std::unique_ptr<Network>(std::make_unique<CniNetwork>(
@@ -107,7 +105,9 @@ Status CniNetwork::DelAll(const Attachment& attachment, const CachedAttachment& 
   // Spec 0.4.0 brought prevResult to DEL; older plugins know it in ADD only.
   const bool with_result = IsAtLeast(cached.config.cni_version, "0.4.0");
   const std::string netns = NetnsOrEmpty(attachment.netns_path);
-  for (const PluginConfig& plugin : std::views::reverse(cached.config.plugins)) {
+  const std::vector<PluginConfig>& plugins = cached.config.plugins;
+  for (auto it = plugins.rbegin(); it != plugins.rend(); ++it) {
+    const PluginConfig& plugin = *it;
     CRISP_RETURN_IF_ERROR(cancel.Check());
     const PluginCall call{
         .command = "DEL",

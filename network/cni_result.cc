@@ -52,7 +52,9 @@ Result<std::string> AddressOf(const json& ip) {
   if (it == ip.end() || !it->is_string()) return Internal("address is missing");
   const std::string& text = it->get_ref<const std::string&>();
   std::string address = text.substr(0, text.find('/'));
-  if (IsIpv4(address) || IsIpv6(address)) return address;
+  // inet_pton reads up to a NUL only.
+  const bool whole = address.find('\0') == std::string::npos;
+  if (whole && (IsIpv4(address) || IsIpv6(address))) return address;
   return Internal("address '", text, "' is not an IP address with prefix length");
 }
 

@@ -29,7 +29,8 @@
 
 namespace crisp {
 class Reaper;
-}
+class SpawnPlace;
+}  // namespace crisp
 
 namespace crisp::network {
 
@@ -76,7 +77,7 @@ struct Options {
   std::string cache_dir;  // e.g. /var/lib/crisp/cni
   AddressPreference prefer = AddressPreference::kIpv4;
   Duration plugin_deadline = std::chrono::seconds(60);
-  std::vector<int> helper_cgroup_dirs;
+  SpawnPlace* helper_place = nullptr;  // where plugins are started; null: where the caller is
   Reaper* reaper = nullptr;
   EpollLoop* loop = nullptr;       // required: watches config_dir
   Telemetry* telemetry = nullptr;  // required

@@ -65,7 +65,7 @@ Result<std::string> PluginRunner::Execute(const PluginCall& call, const CancelTo
   run.env = Environment(call);
   run.working_directory = "/";
   run.new_session = true;  // so that an IPAM plugin dies with the plugin that waits for it
-  run.cgroup_dirs = options_.helper_cgroup_dirs;
+  run.place = options_.helper_place;
   run.reaper = options_.reaper;
   run.stdin_data = call.request;
   run.stdout_limit_bytes = kStdoutLimit_bytes;

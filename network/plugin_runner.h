@@ -22,7 +22,8 @@
 
 namespace crisp {
 class Reaper;
-}
+class SpawnPlace;
+}  // namespace crisp
 
 namespace crisp::network {
 
@@ -43,7 +44,7 @@ class PluginRunner {
   struct Options {
     std::vector<std::string> plugin_dirs;
     Duration deadline = std::chrono::seconds(60);
-    std::vector<int> helper_cgroup_dirs;
+    SpawnPlace* helper_place = nullptr;
     Reaper* reaper = nullptr;
     Telemetry* telemetry = nullptr;  // required
   };

@@ -11,6 +11,7 @@
 #include <array>
 
 #include "base/core/file.h"
+#include "base/core/fork_into_cgroup.h"
 #include "base/core/pidfd.h"
 
 extern char** environ;  // NOLINT
@@ -39,21 +40,20 @@ std::vector<char*> Pointers(const std::vector<std::string>& strings) {
 
 // Sources are first lifted above every target number, so that no dup2 overwrites a source that is
 // still needed. `lifted` keeps them open until the spawn is done.
-Status AddDescriptors(const std::vector<std::pair<int, int>>& fds, FileActions* actions,
-                      std::vector<UniqueFd>* lifted) {
+Result<DescriptorPlan> PlanDescriptors(const std::vector<std::pair<int, int>>& fds,
+                                       std::vector<UniqueFd>* lifted) {
+  DescriptorPlan plan;
   int highest = 2;
   for (const auto& [source, target] : fds) highest = std::max(highest, target);
   for (int fd = 0; fd <= 2; ++fd) {
     const bool given =
         std::any_of(fds.begin(), fds.end(), [fd](const auto& p) { return p.second == fd; });
-    if (!given) {
-      ::posix_spawn_file_actions_addopen(&actions->value, fd, "/dev/null", O_RDWR, 0);
-    }
+    if (!given) plan.null.push_back(fd);
   }
   for (const auto& [source, target] : fds) {
     UniqueFd copy(::fcntl(source, F_DUPFD_CLOEXEC, highest + 1));
     if (!copy) return Errno("duplicate descriptor ", source);
-    ::posix_spawn_file_actions_adddup2(&actions->value, copy.get(), target);
+    plan.dups.emplace_back(copy.get(), target);
     lifted->push_back(std::move(copy));
   }
   // Numbers between the targets may be descriptors of ours that somebody opened without
@@ -61,10 +61,55 @@ Status AddDescriptors(const std::vector<std::pair<int, int>>& fds, FileActions* 
   for (int fd = 3; fd < highest; ++fd) {
     const bool target =
         std::any_of(fds.begin(), fds.end(), [fd](const auto& p) { return p.second == fd; });
-    if (!target) ::posix_spawn_file_actions_addclose(&actions->value, fd);
+    if (!target) plan.closed.push_back(fd);
   }
-  ::posix_spawn_file_actions_addclosefrom_np(&actions->value, highest + 1);
-  return OkStatus();
+  plan.close_from = highest + 1;
+  return plan;
+}
+
+void AddDescriptors(const DescriptorPlan& plan, FileActions* actions) {
+  for (int fd : plan.null) {
+    ::posix_spawn_file_actions_addopen(&actions->value, fd, "/dev/null", O_RDWR, 0);
+  }
+  for (const auto& [source, target] : plan.dups) {
+    ::posix_spawn_file_actions_adddup2(&actions->value, source, target);
+  }
+  for (int fd : plan.closed) ::posix_spawn_file_actions_addclose(&actions->value, fd);
+  ::posix_spawn_file_actions_addclosefrom_np(&actions->value, plan.close_from);
+}
+
+// errno of posix_spawnp, 0 when the child runs.
+int PosixSpawn(const SpawnOptions& options, const DescriptorPlan& descriptors, char* const* argv,
+               char* const* env, pid_t* pid) {
+  FileActions actions;
+  Attributes attributes;
+  if (!options.working_directory.empty()) {
+    ::posix_spawn_file_actions_addchdir_np(&actions.value, options.working_directory.c_str());
+  }
+  AddDescriptors(descriptors, &actions);
+  sigset_t none, all;
+  ::sigemptyset(&none);
+  ::sigfillset(&all);
+  ::posix_spawnattr_setsigmask(&attributes.value, &none);
+  ::posix_spawnattr_setsigdefault(&attributes.value, &all);
+  short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+  if (options.new_session) flags |= POSIX_SPAWN_SETSID;
+  ::posix_spawnattr_setflags(&attributes.value, flags);
+  return ::posix_spawnp(pid, argv[0], &actions.value, &attributes.value, argv, env);
+}
+
+ForkResult ForkInto(const SpawnOptions& options, const DescriptorPlan& descriptors,
+                    char* const* argv, char* const* env) {
+  ForkRequest request;
+  request.cgroup_dir = options.cgroup_dir;
+  request.argv = argv;
+  request.env = env;
+  if (!options.working_directory.empty()) {
+    request.working_directory = options.working_directory.c_str();
+  }
+  request.new_session = options.new_session;
+  request.descriptors = &descriptors;
+  return ForkIntoCgroup(request);
 }
 
 Status MoveToCgroups(pid_t pid, const std::vector<int>& dirs) {
@@ -77,33 +122,34 @@ Status MoveToCgroups(pid_t pid, const std::vector<int>& dirs) {
 }  // namespace
 
 Result<ChildProcess> ChildProcess::Spawn(const SpawnOptions& options) {
+  if (options.place != nullptr) return options.place->Spawn(options);
   if (options.argv.empty()) return InvalidArgument("spawn: empty argument list");
-  FileActions actions;
-  Attributes attributes;
   std::vector<UniqueFd> lifted;
-  if (!options.working_directory.empty()) {
-    ::posix_spawn_file_actions_addchdir_np(&actions.value, options.working_directory.c_str());
-  }
-  CRISP_RETURN_IF_ERROR(AddDescriptors(options.fds, &actions, &lifted));
-
-  sigset_t none, all;
-  ::sigemptyset(&none);
-  ::sigfillset(&all);
-  ::posix_spawnattr_setsigmask(&attributes.value, &none);
-  ::posix_spawnattr_setsigdefault(&attributes.value, &all);
-  short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
-  if (options.new_session) flags |= POSIX_SPAWN_SETSID;
-  ::posix_spawnattr_setflags(&attributes.value, flags);
-
+  const DescriptorPlan descriptors = CRISP_TRY(PlanDescriptors(options.fds, &lifted));
   const std::vector<char*> argv = Pointers(options.argv);
-  std::vector<char*> env;
-  if (options.env) env = Pointers(*options.env);
+  std::vector<char*> own_env;
+  if (options.env) own_env = Pointers(*options.env);
+  char* const* env = options.env ? own_env.data() : environ;
+  std::vector<int> cgroup_dirs = options.cgroup_dirs;
   ChildProcess child;
   child.reaper_ = options.reaper;
   child.leads_group_ = options.new_session;
   child.started_at_ = MonoNow();
-  const int error = ::posix_spawnp(&child.pid_, argv[0], &actions.value, &attributes.value,
-                                   argv.data(), options.env ? env.data() : environ);
+  int error = 0;
+  ForkResult forked{ForkError::kClone, 0, -1};
+  if (options.cgroup_dir >= 0) {
+    // A program that must be looked for is left to posix_spawnp.
+    if (options.argv[0].find('/') != std::string::npos) {
+      forked = ForkInto(options, descriptors, argv.data(), env);
+    }
+    if (forked.failed == ForkError::kClone) cgroup_dirs.push_back(options.cgroup_dir);
+  }
+  if (forked.failed == ForkError::kClone) {
+    error = PosixSpawn(options, descriptors, argv.data(), env, &child.pid_);
+  } else {
+    error = forked.error;
+    child.pid_ = forked.pid;
+  }
   if (error != 0) {
     child.pid_ = -1;
     return ErrnoStatus(error, Cat("exec ", options.argv[0]));
@@ -118,7 +164,7 @@ Result<ChildProcess> ChildProcess::Spawn(const SpawnOptions& options) {
     child.Detach();
     return status;
   }
-  if (Status moved = MoveToCgroups(child.pid_, options.cgroup_dirs);
+  if (Status moved = MoveToCgroups(child.pid_, cgroup_dirs);
       !moved.ok() && moved.sys_errno() != ESRCH) {
     child.KillAndReap();
     return std::move(moved).Wrap("move ", options.argv[0], " to its cgroup");

@@ -26,6 +26,8 @@
 
 namespace crisp {
 
+class SpawnPlace;
+
 struct SpawnOptions {
   std::vector<std::string> argv;  // argv[0]: absolute path, or looked up in PATH
   // NAME=VALUE; unset: this process's environment.
@@ -35,9 +37,15 @@ struct SpawnOptions {
   std::string working_directory;  // empty: as here
   // setsid. Ending such a child (KillAndReap, a deadline of Run) ends its whole process group.
   bool new_session = false;
-  // "cgroup.procs" (v2) or "tasks" directory descriptors: the child is moved into each right after
-  // the start. What it forked before that stays where it was: give programs that start slowly.
+  // Directories of cgroups: the child is moved into each right after the start. What it forked
+  // before that stays where it was: give programs that start slowly. Each move may cost the
+  // kernel's RCU grace period (milliseconds, see launch_cgroup.h).
   std::vector<int> cgroup_dirs;
+  // v2: directory of the group in which the child is born; -1: this process's. Where the kernel
+  // cannot do that, the child is moved.
+  int cgroup_dir = -1;
+  // Where the child begins its life instead of here (LaunchCgroup): never moved, and so cheap.
+  SpawnPlace* place = nullptr;
   // Set in a process that runs a Reaper: statuses come from it instead of wait calls.
   Reaper* reaper = nullptr;
 };
@@ -71,6 +79,14 @@ class ChildProcess {
   MonoTime started_at_;
   UniqueFd pidfd_;
   Reaper* reaper_ = nullptr;
+};
+
+// Starts children somewhere else than in the cgroups of the caller. Must outlive its last Spawn.
+class SpawnPlace {
+ public:
+  virtual ~SpawnPlace() = default;
+  // As ChildProcess::Spawn, which calls it for options.place. Any thread.
+  virtual Result<ChildProcess> Spawn(const SpawnOptions& options) = 0;
 };
 
 struct RunOptions : SpawnOptions {

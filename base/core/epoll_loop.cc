@@ -23,7 +23,22 @@ Result<std::unique_ptr<EpollLoop>> EpollLoop::Create() {
   return std::unique_ptr<EpollLoop>(new EpollLoop(std::move(epoll), std::move(wake)));
 }
 
-EpollLoop::~EpollLoop() = default;
+EpollLoop::~EpollLoop() { DropCallbacks(); }
+
+// Outside the lock, and not within the containers: what a callback captured may call us.
+void EpollLoop::DropCallbacks() {
+  for (;;) {
+    std::unordered_map<WatchId, WatchEntry> watches;
+    std::vector<Callback> posted;
+    std::map<std::pair<MonoTime, TimerId>, Callback> timers;
+    std::lock_guard lock(mutex_);
+    watches.swap(watches_);
+    posted.swap(posted_);
+    timers.swap(timers_);
+    timer_times_.clear();
+    if (watches.empty() && posted.empty() && timers.empty()) return;
+  }
+}
 
 bool EpollLoop::InLoopThread() const { return thread_.load() == std::this_thread::get_id(); }
 

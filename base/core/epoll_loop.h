@@ -39,6 +39,9 @@ class EpollLoop {
   void Run();
   void Stop();
   bool InLoopThread() const;
+  // After Run: lets go of every callback and of what those hold, while that may still use other
+  // objects. The end of the loop does the same.
+  void DropCallbacks();
 
   // Level-triggered unless EPOLLET is in `events`. The descriptor stays the caller's and must
   // stay open until Unwatch().

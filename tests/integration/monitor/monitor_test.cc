@@ -242,14 +242,15 @@ TEST_P(MonitorTest, ABrokenBundleGivesTheRuntimesText) {
   EXPECT_TRUE(left->empty()) << left->front();
 }
 
-TEST_P(MonitorTest, AMissingRuntimeIsNotFound) {
+// kNotFound would tell a client that its sandbox or image is unknown.
+TEST_P(MonitorTest, AMissingProgramIsAFailedPrecondition) {
   WriteBundle({.command = {"true"}});
   MonitorLaunch launch = MakeLaunch({.command = {"true"}});
   launch.runtime_argv = {"/no/such/runtime"};
   const Result<std::shared_ptr<Monitor>> launched = Monitor::Launch(launch, MakeObserver());
-  EXPECT_EQ(launched.status().code(), Code::kNotFound) << launched.status().ToString();
+  EXPECT_EQ(launched.status().code(), Code::kFailedPrecondition) << launched.status().ToString();
   launch.monitor_binary = "/no/such/monitor";
-  EXPECT_EQ(Monitor::Launch(launch, MakeObserver()).status().code(), Code::kNotFound);
+  EXPECT_EQ(Monitor::Launch(launch, MakeObserver()).status().code(), Code::kFailedPrecondition);
 }
 
 class HungRuntime {

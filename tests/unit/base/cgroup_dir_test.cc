@@ -1,13 +1,19 @@
 #include "base/cgroup_dir.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
+#include <sstream>
+#include <thread>
 
 #include "base/core/child_process.h"
+#include "base/core/dir_fd.h"
 #include "base/core/file.h"
+#include "base/core/launch_cgroup.h"
 #include "base/ids.h"
 #include "temp_dir.h"
 
@@ -61,6 +67,23 @@ TEST(CgroupDirTest, TheRootIsNeverKilled) {
   EXPECT_EQ(CgroupDir(&layout, "").KillAll(MonoNow()).code(), Code::kInvalidArgument);
 }
 
+// A group whose processes cannot be read is not an empty group.
+TEST(CgroupDirTest, WhatCannotBeReadIsAnError) {
+  TempDir dir;
+  CgroupLayout layout;
+  layout.v2 = true;
+  layout.mounts = {{"", dir / ""}};
+  const CgroupDir group(&layout, "/group");
+  EXPECT_TRUE(group.Processes().value().empty()) << "a missing one is empty";
+  ASSERT_TRUE(EnsureDirectory(dir / "group/child/cgroup.procs").ok());
+  EXPECT_EQ(group.Processes().status().sys_errno(), EISDIR);
+  EXPECT_FALSE(group.KillAll(MonoNow()).ok());
+  EXPECT_FALSE(group.AwaitEmpty(MonoNow()).ok());
+  ASSERT_TRUE(RemoveTreeAt(dir / "group/child").ok());
+  ASSERT_TRUE(WriteFile(dir / "group/cgroup.procs", "12\n7\n").ok());
+  EXPECT_EQ(group.Processes().value(), (std::vector<pid_t>{7, 12}));
+}
+
 // On the machine's own hierarchies, below a group with a random name.
 class RealCgroupTest : public testing::Test {
  protected:
@@ -109,6 +132,127 @@ TEST_F(RealCgroupTest, ChildrenAreStartedFoundAndKilledInIt) {
   EXPECT_TRUE(sub.EnsureRemoved().ok());
   EXPECT_FALSE(sub.Exists());
   EXPECT_TRUE(sub.Processes().value().empty());
+}
+
+TEST_F(RealCgroupTest, ProgramsAreBornInALaunchCgroup) {
+  auto place = LaunchCgroup::Open(top_.OpenDirs().value(), layout_.v2);
+  ASSERT_TRUE(place.ok()) << place.status().ToString();
+  RunOptions run;
+  run.argv = {"cat", "/proc/self/cgroup"};
+  run.place = place->get();
+  run.deadline = MonoNow() + std::chrono::seconds(20);
+  const auto hierarchies = [](const std::string& text, const std::string& path) {
+    size_t count = 0;
+    for (size_t at = 0; (at = text.find(path + "\n", at)) != std::string::npos; ++at) ++count;
+    return count;
+  };
+  std::set<std::string> mounts;
+  for (const auto& [controller, mount] : layout_.mounts) mounts.insert(mount);
+  (*place)->WarmUpMoves();
+  for (int i = 0; i < 3; ++i) {
+    const RunOutput output = crisp::Run(run).value();
+    EXPECT_EQ(hierarchies(output.stdout_data, top_.path()), mounts.size()) << output.stdout_data;
+  }
+  // This thread stays where it was.
+  EXPECT_EQ(hierarchies(ReadFile("/proc/thread-self/cgroup").value(), top_.path()), 0u);
+  run.argv = {"/no/such/program"};
+  EXPECT_EQ(crisp::Run(run).status().code(), Code::kNotFound);
+  // Many at once, from many threads.
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&] {
+      RunOptions one;
+      one.argv = {"true"};
+      one.place = place->get();
+      one.deadline = MonoNow() + std::chrono::seconds(20);
+      const auto output = crisp::Run(one);
+      EXPECT_TRUE(output.ok() && output->status.success());
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  place->reset();
+  EXPECT_TRUE(top_.EnsureRemoved().ok()) << "the group is free of this process";
+  ASSERT_TRUE(top_.EnsureCreated().ok());
+}
+
+// Also on hybrid machines, which have a cgroup2 mount beside the controllers.
+class V2LaunchTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "cgroups need root";
+    std::string mount;
+    std::istringstream lines(ReadFile("/proc/self/mounts").value());
+    for (std::string device, where, type, rest; lines >> device >> where >> type;
+         std::getline(lines, rest)) {
+      if (type == "cgroup2") mount = where;
+    }
+    if (mount.empty()) GTEST_SKIP() << "no cgroup2 is mounted";
+    layout_.v2 = true;
+    layout_.mounts = {{"", mount}};
+    group_ = CgroupDir(&layout_, "/crisp-test-" + RandomHex(6));
+    if (const Status made = group_.EnsureCreated(); !made.ok()) GTEST_SKIP() << made.ToString();
+    place_ = LaunchCgroup::Open(group_.OpenDirs().value(), true).value();
+  }
+  void TearDown() override {
+    place_.reset();
+    if (group_.path().empty()) return;
+    EXPECT_TRUE(group_.EnsureRemoved().ok());
+  }
+  Result<RunOutput> RunIn(const std::vector<std::string>& argv) {
+    RunOptions run;
+    run.argv = argv;
+    run.place = place_.get();
+    run.env = {"PATH=/usr/bin:/bin", "NAME=value"};
+    run.working_directory = "/usr";
+    run.new_session = true;
+    run.stdin_data = "typed";
+    run.deadline = MonoNow() + std::chrono::seconds(20);
+    return crisp::Run(run);
+  }
+
+  CgroupLayout layout_;
+  CgroupDir group_;
+  std::unique_ptr<LaunchCgroup> place_;
+};
+
+TEST_F(V2LaunchTest, ProgramsAreBornInIt) {
+  const UniqueFd inherited(::open("/dev/null", O_RDONLY));  // not close-on-exec
+  const RunOutput output =
+      RunIn({"/bin/sh", "-c",
+             "grep ^0:: /proc/self/cgroup; pwd; echo $NAME; cat; echo; echo err >&2; "
+             "cut -d' ' -f1,6 /proc/$$/stat; ls /proc/$$/fd | tr '\\n' ' '; exit 3"})
+          .value();
+  EXPECT_EQ(output.status.code, 3);
+  EXPECT_EQ(output.stderr_data, "err\n");
+  std::istringstream lines(output.stdout_data);
+  std::string cgroup, directory, name, typed, fds;
+  int pid = 0;
+  int session = 0;
+  lines >> cgroup >> directory >> name >> typed >> pid >> session;
+  std::getline(lines >> std::ws, fds);
+  EXPECT_TRUE(cgroup.ends_with(group_.path())) << cgroup;
+  EXPECT_EQ(directory, "/usr");
+  EXPECT_EQ(name, "value");
+  EXPECT_EQ(typed, "typed");
+  EXPECT_EQ(pid, session);
+  EXPECT_EQ(fds, "0 1 2 ");
+}
+
+TEST_F(V2LaunchTest, WhatCannotBeExecutedIsSaid) {
+  EXPECT_EQ(RunIn({"/no/such/program"}).status().sys_errno(), ENOENT);
+  EXPECT_EQ(RunIn({"/etc"}).status().sys_errno(), EACCES);
+  EXPECT_TRUE(group_.Processes().value().empty());
+}
+
+TEST_F(RealCgroupTest, OnlyEmptyGroupsAreRemovedIfEmpty) {
+  const CgroupDir sub(&layout_, top_.path() + "/sub");
+  ASSERT_TRUE(sub.EnsureCreated().ok());
+  top_.RemoveIfEmpty();
+  EXPECT_TRUE(sub.Exists());
+  sub.RemoveIfEmpty();
+  EXPECT_FALSE(sub.Exists());
+  top_.RemoveIfEmpty();
+  EXPECT_FALSE(top_.Exists());
 }
 
 TEST_F(RealCgroupTest, KillAll) {

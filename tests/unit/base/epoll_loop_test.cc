@@ -177,6 +177,43 @@ TEST_F(EpollLoopTest, ManyThreads) {
   EXPECT_EQ(count, 2000);
 }
 
+// What a callback holds may use the loop when it goes, and other callbacks may go with it.
+class LoopUser {
+ public:
+  LoopUser(EpollLoop* loop, int* ended) : loop_(loop), ended_(ended) {
+    watch_ = loop_->Watch(pipe_.first.get(), EPOLLIN, [](uint32_t) {}).value();
+    timer_ = loop_->RunAt(MonoNow(), [] {});
+  }
+  ~LoopUser() {
+    loop_->Unwatch(watch_);
+    loop_->Cancel(timer_);
+    loop_->Post([] {});
+    ++*ended_;
+  }
+
+ private:
+  EpollLoop* const loop_;
+  int* const ended_;
+  const FdPair pipe_ = MakePipe().value();
+  EpollLoop::WatchId watch_ = 0;
+  EpollLoop::TimerId timer_ = 0;
+};
+
+TEST(EpollLoopStopTest, CallbacksAreDroppedWithWhatTheyHold) {
+  auto loop = EpollLoop::Create().value();
+  const FdPair pipe = MakePipe().value();
+  int ended = 0;
+  std::vector<UniqueFd> descriptors;
+  for (int i = 0; i < 20; ++i) {
+    const auto user = std::make_shared<LoopUser>(loop.get(), &ended);
+    descriptors.push_back(pipe.first.Duplicate().value());
+    ASSERT_TRUE(loop->Watch(descriptors.back().get(), EPOLLIN, [user](uint32_t) {}).ok());
+    loop->Post([other = std::make_shared<LoopUser>(loop.get(), &ended)] {});
+  }
+  loop.reset();
+  EXPECT_EQ(ended, 40);
+}
+
 TEST(EpollLoopStopTest, StopBeforeRun) {
   auto loop = EpollLoop::Create().value();
   loop->Stop();

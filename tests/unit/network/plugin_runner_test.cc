@@ -18,7 +18,7 @@ class PluginRunnerTest : public testing::Test {
                           const CancelToken& cancel = {}) {
     PluginRunner runner({.plugin_dirs = {dir_.path() + "/none", dir_.bin()},
                          .deadline = deadline_,
-                         .helper_cgroup_dirs = {},
+                         .helper_place = nullptr,
                          .reaper = nullptr,
                          .telemetry = &telemetry_});
     return runner.Run({.command = command,

@@ -1,4 +1,4 @@
-#include "conmon/console_socket.h"
+#include "base/core/console_socket.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -9,9 +9,7 @@
 
 #include <cstring>
 
-#include "conmon/protocol.h"
-
-namespace crisp::conmon {
+namespace crisp {
 namespace {
 
 constexpr int kBacklog = 128;
@@ -40,25 +38,27 @@ Result<UniqueFd> ListenUnix(int dir_fd, std::string_view name, int type) {
   const std::string path = Cat("/proc/self/fd/", dir_fd, "/", name);
   if (path.size() >= sizeof(address.sun_path)) return InvalidArgument("socket name ", name);
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  const mode_t old_mask = ::umask(0177);
-  const int bound = ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address));
-  ::umask(old_mask);
-  if (bound != 0) return Errno("bind ", name);
+  // The mode of the socket is that of the file which bind(2) makes (unix(7)).
+  if (::fchmod(fd.get(), 0600) != 0) return Errno("fchmod socket ", name);
+  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
+    return Errno("bind ", name);
+  }
   if (::listen(fd.get(), kBacklog) != 0) return Errno("listen on ", name);
   return fd;
 }
 
 ConsoleSocket::~ConsoleSocket() {
-  if (listener_) ::unlinkat(state_dir_fd_, std::string(kConsoleSocketName).c_str(), 0);
+  if (listener_) ::unlinkat(dir_fd_, name_.c_str(), 0);
 }
 
-Status ConsoleSocket::Listen(int state_dir_fd, const std::string& state_dir) {
-  state_dir_fd_ = state_dir_fd;
-  listener_ = CRISP_TRY(ListenUnix(state_dir_fd, kConsoleSocketName, SOCK_STREAM));
-  path_ = Cat(state_dir, "/", kConsoleSocketName);
+Status ConsoleSocket::Listen(int dir_fd, const std::string& dir, std::string_view name) {
+  dir_fd_ = dir_fd;
+  name_ = name;
+  listener_ = CRISP_TRY(ListenUnix(dir_fd, name, SOCK_STREAM));
+  path_ = Cat(dir, "/", name);
   // runc hands the path to connect(2) as it is; the way through our descriptor is always short.
   if (path_.size() >= sizeof(sockaddr_un::sun_path)) {
-    path_ = Cat("/proc/", ::getpid(), "/fd/", state_dir_fd, "/", kConsoleSocketName);
+    path_ = Cat("/proc/", ::getpid(), "/fd/", dir_fd, "/", name);
   }
   return OkStatus();
 }
@@ -86,4 +86,4 @@ Result<UniqueFd> ConsoleSocket::Receive(MonoTime deadline) {
   return Internal("the runtime's message on the console socket holds no descriptor");
 }
 
-}  // namespace crisp::conmon
+}  // namespace crisp
