@@ -51,7 +51,7 @@ Result<bool> IsLoaded(const std::string& name, const HostFacts& host) {
 }
 
 // Without apparmor_parser the host cannot load any profile: then there is no default one.
-Result<std::string> EnsureDefaultProfile(const HostFacts& host) {
+Result<std::string> EnsureDefaultProfile(const HostFacts& host, Reaper* reaper) {
   if (CRISP_TRY(IsLoaded(kDefaultApparmorProfile, host)))
     return std::string(kDefaultApparmorProfile);
   RunOptions run;
@@ -59,6 +59,7 @@ Result<std::string> EnsureDefaultProfile(const HostFacts& host) {
   run.env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
   run.stdin_data = kDefaultProfileText;
   run.deadline = MonoNow() + kLoadTime;
+  run.reaper = reaper;
   auto output = Run(run);
   if (!output.ok() && output.status().code() == Code::kNotFound) {
     log::Warning("no default AppArmor profile: apparmor_parser is not installed", {});
@@ -103,7 +104,7 @@ Result<std::string> ResolveApparmor(const ContainerRequest& request, const HostF
                               "' is requested, but AppArmor is not enabled on this host");
   }
   if (profile.type == Type::kUnconfined) return std::string("unconfined");
-  if (profile.type == Type::kRuntimeDefault) return EnsureDefaultProfile(host);
+  if (profile.type == Type::kRuntimeDefault) return EnsureDefaultProfile(host, request.reaper);
   std::string name = profile.localhost_ref;
   if (name.starts_with(kLocalhost)) name.erase(0, kLocalhost.size());
   if (name.empty()) return InvalidArgument("apparmor: localhost_ref is empty");

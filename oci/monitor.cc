@@ -60,7 +60,10 @@ Status EndMonitor(const std::string& state_dir, int pidfd, MonoTime deadline) {
   constexpr auto kPolite = std::chrono::seconds(3);
   if (Result<UniqueFd> control = ConnectToMonitor(state_dir); control.ok()) {
     (void)SendPacket(control->get(), conmon::MessageType::kShutdown, 0, {}, deadline);
-    if (WaitGone(pidfd, std::min(deadline, MonoNow() + kPolite))) return OkStatus();
+    // Half of the time at most: one that is stopped does not answer, and must still be killed.
+    const MonoTime now = MonoNow();
+    const Duration left = deadline == NoDeadline() ? Duration(kPolite) : (deadline - now) / 2;
+    if (WaitGone(pidfd, now + std::min<Duration>(left, kPolite))) return OkStatus();
   }
   if (::pidfd_send_signal(pidfd, SIGKILL, nullptr, 0) != 0 && errno != ESRCH) {
     return Errno("kill monitor");

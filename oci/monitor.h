@@ -29,7 +29,8 @@
 
 namespace crisp {
 class Reaper;
-}
+class SpawnPlace;
+}  // namespace crisp
 
 namespace crisp::oci {
 
@@ -51,6 +52,7 @@ struct MonitorLaunch {
   ContainerId container;
   std::string monitor_binary;             // crisp-monitor
   std::vector<std::string> runtime_argv;  // Runtime::BaseArgv()
+  std::string runtime_kind;               // RuntimeFeatures::kind: whose errors they are
   std::string bundle;                     // directory with config.json
   std::string state_dir;  // /run/crisp/containers/<id>: monitor.sock, pid, exit are made here
   std::string log_path;   // empty: no log
@@ -59,7 +61,7 @@ struct MonitorLaunch {
   bool stdin_once = false;
   int64_t log_line_limit_bytes = 16384;
   std::string oom_watch;  // v2: path of memory.events; v1: directory of the memory cgroup; or empty
-  std::vector<int> monitor_cgroup_dirs;
+  SpawnPlace* place = nullptr;  // where the monitor is started; null: where the caller is
   MonoTime deadline = NoDeadline();
   CancelToken cancel;
   Reaper* reaper = nullptr;
@@ -75,7 +77,8 @@ struct MonitorProcess {  // what is persisted to find the container again
 class Monitor {
  public:
   // Starts the monitor and waits until the runtime created the container. The runtime's error text
-  // is in the Status.
+  // is in the Status; kInvalidArgument: all is well but for the command, which cannot be started
+  // (runtimes look for it in create already).
   static Result<std::shared_ptr<Monitor>> Launch(const MonitorLaunch& launch,
                                                  MonitorObserver observer);
   // After a restart: connects to state_dir/monitor.sock; without a monitor, uses the exit record or

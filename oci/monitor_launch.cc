@@ -11,6 +11,7 @@
 #include "base/core/file.h"
 #include "base/failpoint.h"
 #include "oci/monitor_files.h"
+#include "oci/runtime_errors.h"
 
 namespace crisp::oci {
 
@@ -32,6 +33,14 @@ std::vector<pid_t> ChildrenOf(pid_t pid) {
     if (conmon::internal::ParseInteger(word, &child) && child > 0) children.push_back(child);
   }
   return children;
+}
+
+// The monitor does not read the runtime's texts. Other codes of the table would only mislead here:
+// a file that create did not find is not a container that the client named.
+Status CreateFailure(std::string_view kind, Status failed) {
+  const bool command = failed.code() == Code::kInternal &&
+                       CodeOfRuntimeError(kind, failed.message()) == Code::kInvalidArgument;
+  return command ? std::move(failed).WithCode(Code::kInvalidArgument) : std::move(failed);
 }
 
 }  // namespace
@@ -69,9 +78,16 @@ Status MonitorLaunchRun::Spawn() {
   spawn.fds = {{sockets.second.get(), conmon::kControlFd}};
   spawn.working_directory = "/";
   spawn.new_session = true;
-  spawn.cgroup_dirs = launch_.monitor_cgroup_dirs;
+  spawn.place = launch_.place;
   spawn.reaper = launch_.reaper;
-  child_ = CRISP_TRY(ChildProcess::Spawn(spawn));
+  auto spawned = ChildProcess::Spawn(spawn);
+  if (!spawned.ok()) {
+    // A missing program is no missing container.
+    const bool missing = spawned.status().code() == Code::kNotFound;
+    return missing ? std::move(spawned).status().WithCode(Code::kFailedPrecondition)
+                   : std::move(spawned).status();
+  }
+  child_ = std::move(*spawned);
   control_ = std::move(sockets.first);
   spawned_ = true;
   return OkStatus();
@@ -89,7 +105,27 @@ Result<ReceivedPacket> MonitorLaunchRun::Next() {
   }
 }
 
+// A connection that breaks says nothing; how the monitor ended does. To a client kUnavailable would
+// mean that crispd is not there.
+Status MonitorLaunchRun::WhyGone(Status status) {
+  if (status.code() != Code::kUnavailable) return status;
+  const auto ended = child_.Wait(MonoNow() + kAbortTime);
+  if (!ended.ok()) return std::move(status).WithCode(Code::kInternal);
+  if (ended->signal != 0) {
+    return Internal(launch_.monitor_binary, " was killed by signal ", ended->signal,
+                    " before the container was made");
+  }
+  return Internal(launch_.monitor_binary, " ended with exit code ", ended->code,
+                  " before the container was made");
+}
+
 Result<MonitorProcess> MonitorLaunchRun::WaitCreated() {
+  auto process = Converse();
+  if (!process.ok()) return WhyGone(std::move(process).status());
+  return process;
+}
+
+Result<MonitorProcess> MonitorLaunchRun::Converse() {
   conmon::HelloBody hello;
   hello.program = "crispd " CRISP_VERSION;
   // The monitor waits for this: it is in its cgroup now, and what it starts will be as well.
@@ -101,7 +137,7 @@ Result<MonitorProcess> MonitorLaunchRun::WaitCreated() {
     if (packet.is(MessageType::kCreateFailed)) {
       // It has cleaned up and is about to end.
       (void)child_.Wait(MonoNow() + kAbortTime);
-      return StatusFromError(packet.body);
+      return CreateFailure(launch_.runtime_kind, StatusFromError(packet.body));
     }
     if (packet.is(MessageType::kUnsupported)) {
       return FailedPrecondition(launch_.monitor_binary,

@@ -33,6 +33,8 @@ class MonitorLaunchRun {
  private:
   std::vector<std::string> Arguments() const;
   Result<ReceivedPacket> Next();
+  Result<MonitorProcess> Converse();
+  Status WhyGone(Status status);
   void Abort();
 
   const MonitorLaunch& launch_;

@@ -9,6 +9,8 @@
 #include <charconv>
 
 #include "base/core/child_process.h"
+#include "base/core/console_socket.h"
+#include "base/core/dir_fd.h"
 #include "base/core/file.h"
 #include "base/failpoint.h"
 #include "oci/runtime_errors.h"
@@ -109,6 +111,13 @@ bool IsInSubCgroup(pid_t pid, const std::string& name) {
   return text.ok() && Cat(*text, '\n').find(Cat('/', name, '\n')) != std::string::npos;
 }
 
+// A missing program or interpreter. kNotFound would say that the container is not there, and for a
+// delete that all is done.
+Status NotStarted(Status status) {
+  return status.code() == Code::kNotFound ? std::move(status).WithCode(Code::kFailedPrecondition)
+                                          : std::move(status);
+}
+
 class CommandLineRuntime : public Runtime {
  public:
   CommandLineRuntime(RuntimeOptions options, RuntimeFeatures features)
@@ -144,7 +153,11 @@ class CommandLineRuntime : public Runtime {
   Status EnsureDeleted(const ContainerId& id, MonoTime deadline) override {
     CRISP_FAILPOINT("oci.runtime.delete");
     Status status = RunQuiet("delete", {"--force", id.str()}, deadline);
-    return status.code() == Code::kNotFound ? OkStatus() : std::move(status);
+    if (status.code() == Code::kNotFound) return OkStatus();
+    // Nobody to ask, and no state of such a container (runc and crun: <root>/<id>).
+    const bool never_made =
+        !PathExists(options_.path) && !PathExists(JoinPath(options_.root, id.str()));
+    return never_made ? OkStatus() : std::move(status);
   }
 
   Result<RuntimeState> State(const ContainerId& id, MonoTime deadline) override {
@@ -192,7 +205,7 @@ class CommandLineRuntime : public Runtime {
   // hand a NOTIFY_SOCKET of crispd on to the container.
   void Prepare(SpawnOptions* spawn) const {
     spawn->env = {kEnvironmentPath};
-    spawn->cgroup_dirs = options_.helper_cgroup_dirs;
+    spawn->place = options_.helper_place;
     spawn->reaper = options_.reaper;
   }
 
@@ -210,7 +223,7 @@ class CommandLineRuntime : public Runtime {
     auto output = Run(run);
     if (output.ok() && output->status.success()) return std::move(output->stdout_data);
     Failures(operation).Add();
-    if (!output.ok()) return std::move(output).status();
+    if (!output.ok()) return NotStarted(std::move(output).status());
     return RuntimeFailure(features_.kind, operation, output->status.code, output->stderr_data);
   }
 
@@ -220,7 +233,7 @@ class CommandLineRuntime : public Runtime {
     return done.ok() ? OkStatus() : std::move(done).status();
   }
 
-  std::vector<std::string> ExecArgv(const ExecRequest& request) const;
+  std::vector<std::string> ExecArgv(const ExecRequest& request, const std::string& console) const;
   std::string SubCgroupArgument(const std::string& name) const;
   Status RunExec(const ExecRequest& request);
   void KillHalfStarted(const ExecRequest& request) const;
@@ -243,7 +256,8 @@ std::string CommandLineRuntime::SubCgroupArgument(const std::string& name) const
   return name;
 }
 
-std::vector<std::string> CommandLineRuntime::ExecArgv(const ExecRequest& request) const {
+std::vector<std::string> CommandLineRuntime::ExecArgv(const ExecRequest& request,
+                                                      const std::string& console) const {
   std::vector<std::string> argv = BaseArgv();
   // The log goes to memory: the runtime's stderr is the command's, and must not get its text.
   argv.insert(argv.end(),
@@ -252,29 +266,44 @@ std::vector<std::string> CommandLineRuntime::ExecArgv(const ExecRequest& request
   if (!request.sub_cgroup.empty()) {
     argv.insert(argv.end(), {"--cgroup", SubCgroupArgument(request.sub_cgroup)});
   }
+  if (!console.empty()) argv.insert(argv.end(), {"--console-socket", console});
   argv.push_back(request.container.str());
   return argv;
 }
 
 Status CommandLineRuntime::RunExec(const ExecRequest& request) {
+  DirFd directory;
+  ConsoleSocket console;
+  if (request.terminal != nullptr) {
+    const std::string path = request.pid_file.substr(0, request.pid_file.rfind('/'));
+    directory = CRISP_TRY(DirFd::Open(path));
+    CRISP_RETURN_IF_ERROR(console.Listen(directory.get(), path, "console.sock"));
+  }
   const UniqueFd log(::memfd_create("crisp-exec-log", MFD_CLOEXEC));
   if (!log) return Errno("memfd_create");
   SpawnOptions spawn;
   Prepare(&spawn);
-  spawn.argv = ExecArgv(request);
+  spawn.argv = ExecArgv(request, console.path());
   spawn.fds = {{log.get(), kLogFd}};
   const std::pair<int, int> stdio[] = {
       {request.stdin_fd, 0}, {request.stdout_fd, 1}, {request.stderr_fd, 2}};
   for (const auto& pair : stdio) {
-    if (pair.first >= 0) spawn.fds.push_back(pair);
+    if (pair.first >= 0 && request.terminal == nullptr) spawn.fds.push_back(pair);
   }
-  ChildProcess child = CRISP_TRY(ChildProcess::Spawn(spawn));
+  auto spawned = ChildProcess::Spawn(spawn);
+  if (!spawned.ok()) return NotStarted(std::move(spawned).status());
+  ChildProcess child = std::move(*spawned);
   auto ended = child.Wait(request.deadline, request.cancel);
   if (!ended.ok()) {
     child.KillAndReap();
     return std::move(ended).status().Wrap(features_.kind, " exec");
   }
-  if (ended->success()) return OkStatus();
+  if (ended->success()) {
+    if (request.terminal == nullptr) return OkStatus();
+    // All is in the socket by now.
+    *request.terminal = CRISP_TRY(console.Receive(MonoNow()).Wrap(features_.kind, " exec"));
+    return OkStatus();
+  }
   std::string text;
   if (::lseek(log.get(), 0, SEEK_SET) == 0) {
     if (auto read = ReadAll(log.get(), kLogLimit_bytes); read.ok()) text = std::move(*read);
@@ -301,12 +330,20 @@ Result<pid_t> CommandLineRuntime::ExecDetached(const ExecRequest& request) {
   if (::unlink(request.pid_file.c_str()) != 0 && errno != ENOENT) {
     return Errno("remove ", request.pid_file);
   }
-  if (Status status = RunExec(request); !status.ok()) {
+  Status status = RunExec(request);
+  if (status.ok()) status = failpoint::Hit("oci.runtime.exec.started");
+  if (!status.ok()) {
     KillHalfStarted(request);
     Failures("exec").Add();
     return status;
   }
-  const pid_t pid = CRISP_TRY(ReadPidFile(request.pid_file));
+  const auto written = ReadPidFile(request.pid_file);
+  if (!written.ok()) {
+    Failures("exec").Add();
+    return Internal(features_.kind,
+                    " exec: said that it is done, but: ", written.status().message());
+  }
+  const pid_t pid = *written;
   // crun 1.8.1 ignores a sub-cgroup that is missing, and then the command would run outside of the
   // container's limits. A process that has ended already has no cgroup to check.
   if (!request.sub_cgroup.empty() && !IsInSubCgroup(pid, request.sub_cgroup) && IsAlive(pid)) {

@@ -27,7 +27,8 @@
 
 namespace crisp {
 class Reaper;
-}
+class SpawnPlace;
+}  // namespace crisp
 
 namespace crisp::oci {
 
@@ -42,7 +43,7 @@ struct RuntimeOptions {
   CgroupDriver cgroup_driver = CgroupDriver::kCgroupfs;
   SandboxKind sandbox = SandboxKind::kNamespaces;
   const CgroupLayout* cgroup_layout = nullptr;  // required
-  std::vector<int> helper_cgroup_dirs;
+  SpawnPlace* helper_place = nullptr;  // where the program is started; null: where the caller is
   Reaper* reaper = nullptr;
   Telemetry* telemetry = nullptr;  // required
 };
@@ -63,11 +64,14 @@ struct RuntimeState {
 
 struct ExecRequest {
   ContainerId container;
-  std::string process_json_path;  // the OCI process object; terminal must be false
+  std::string process_json_path;  // the OCI process object
   std::string pid_file;           // absolute; written by the runtime
   // A name below the container's cgroup; empty: none. The caller makes it before, on all that
   // Runtime::exec_cgroup_layout() lists, and kills and removes it after.
   std::string sub_cgroup;
+  // The process object says terminal: true; this gets the pty's master, and the three below are not
+  // used. The socket over which it comes is made beside the pid file.
+  UniqueFd* terminal = nullptr;
   int stdin_fd = -1;  // -1: /dev/null
   int stdout_fd = -1;
   int stderr_fd = -1;

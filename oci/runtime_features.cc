@@ -14,13 +14,13 @@
 namespace crisp::oci {
 namespace {
 
-constexpr auto kProbeTime = std::chrono::seconds(20);
+constexpr auto kProbeTime = std::chrono::seconds(10);
 
 Result<RunOutput> RunProgram(const RuntimeOptions& options, const char* argument) {
   RunOptions run;
   run.argv = {options.path, argument};
   run.env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
-  run.cgroup_dirs = options.helper_cgroup_dirs;
+  run.place = options.helper_place;
   run.reaper = options.reaper;
   run.deadline = MonoNow() + kProbeTime;
   return Run(run);
@@ -44,7 +44,7 @@ Result<RuntimeVersion> ParseRuntimeVersion(std::string_view text) {
   const std::string_view line = text.substr(0, text.find('\n'));
   constexpr std::string_view kWord = " version ";
   const size_t at = line.find(kWord);
-  if (at == std::string_view::npos || at == 0) {
+  if (at == std::string_view::npos || Trim(line.substr(0, at)).empty()) {
     return FailedPrecondition("--version printed '", line, "' (expected: NAME version NUMBER)");
   }
   const std::string_view number = Trim(line.substr(at + kWord.size()));

@@ -1,5 +1,6 @@
 #include "oci/runtime_json.h"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 namespace crisp::oci {
@@ -9,8 +10,16 @@ using nlohmann::json;
 Result<RuntimeState> ParseRuntimeState(const std::string& text) {
   try {
     const json document = json::parse(text);
-    return RuntimeState{document.at("status").get<std::string>(),
-                        document.value("pid", static_cast<pid_t>(0))};
+    RuntimeState out;
+    out.status = document.at("status").get<std::string>();
+    // A number that wraps around would be another process, or a group of them.
+    if (const auto pid = document.find("pid"); pid != document.end()) {
+      if (!pid->is_number_integer() || *pid < 0 || *pid > std::numeric_limits<pid_t>::max()) {
+        return DataLoss("state printed by the runtime: pid ", pid->dump(), " is no process id");
+      }
+      out.pid = pid->get<pid_t>();
+    }
+    return out;
   } catch (const json::exception& e) {
     return DataLoss("state printed by the runtime: ", e.what());
   }

@@ -2,8 +2,10 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <charconv>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "oci/seccomp.h"
 
@@ -50,18 +52,37 @@ T ValueOr(const json& object, const char* key, T otherwise) {
   return at->get<T>();
 }
 
+// Empty when absent or null. A number that wrapped around would make another filter.
+template <typename T>
+Result<std::optional<T>> FindNumber(const json& object, const char* key) {
+  const auto at = object.find(key);
+  if (at == object.end() || at->is_null()) return std::optional<T>();
+  if (!at->is_number_unsigned() || at->get<uint64_t>() > std::numeric_limits<T>::max()) {
+    return InvalidArgument(key, " ", at->dump(), ": wanted a whole number from 0 to ",
+                           std::numeric_limits<T>::max());
+  }
+  return std::optional<T>(at->get<T>());
+}
+
 using Strings = std::vector<std::string>;
 
-bool KernelAtLeast(const std::string& minimum, const SeccompContext& context) {
+// `minimum`: "4.8" (libseccomp's and Docker's minKernel).
+Result<bool> KernelAtLeast(const std::string& minimum, const SeccompContext& context) {
   int major = 0;
   int minor = 0;
-  std::sscanf(minimum.c_str(), "%d.%d", &major, &minor);
+  const char* const end = minimum.data() + minimum.size();
+  const auto first = std::from_chars(minimum.data(), end, major);
+  const bool dot = first.ec == std::errc() && first.ptr != end && *first.ptr == '.';
+  const auto second = std::from_chars(dot ? first.ptr + 1 : end, end, minor);
+  if (second.ec != std::errc() || second.ptr != end) {
+    return InvalidArgument("minKernel '", minimum, "': wanted a version such as 4.8");
+  }
   return context.kernel_major > major ||
          (context.kernel_major == major && context.kernel_minor >= minor);
 }
 
 // `includes`: every condition must hold.
-bool Included(const json& rule, const SeccompContext& context) {
+Result<bool> Included(const json& rule, const SeccompContext& context) {
   const json conditions = ValueOr(rule, "includes", json::object());
   const Strings arches = ValueOr(conditions, "arches", Strings());
   if (!arches.empty() && (Native() == nullptr || !Contains(arches, Native()->name))) return false;
@@ -69,11 +90,12 @@ bool Included(const json& rule, const SeccompContext& context) {
     if (!Contains(context.capabilities, cap)) return false;
   }
   const std::string kernel = ValueOr(conditions, "minKernel", std::string());
-  return kernel.empty() || KernelAtLeast(kernel, context);
+  if (kernel.empty()) return true;
+  return KernelAtLeast(kernel, context);
 }
 
 // `excludes`: one condition that holds is enough.
-bool Excluded(const json& rule, const SeccompContext& context) {
+Result<bool> Excluded(const json& rule, const SeccompContext& context) {
   const json conditions = ValueOr(rule, "excludes", json::object());
   if (Native() != nullptr && Contains(ValueOr(conditions, "arches", Strings()), Native()->name)) {
     return true;
@@ -82,10 +104,11 @@ bool Excluded(const json& rule, const SeccompContext& context) {
     if (Contains(context.capabilities, cap)) return true;
   }
   const std::string kernel = ValueOr(conditions, "minKernel", std::string());
-  return !kernel.empty() && KernelAtLeast(kernel, context);
+  if (kernel.empty()) return false;
+  return KernelAtLeast(kernel, context);
 }
 
-SeccompRule ParseRule(const json& rule) {
+Result<SeccompRule> ParseRule(const json& rule) {
   SeccompRule out;
   out.names = ValueOr(rule, "names", Strings());
   // The older form of Docker's format has one name per rule.
@@ -93,12 +116,14 @@ SeccompRule ParseRule(const json& rule) {
     out.names.push_back(name);
   }
   out.action = ValueOr(rule, "action", std::string());
-  if (rule.contains("errnoRet") && !rule.at("errnoRet").is_null()) {
-    out.errno_ret = rule.at("errnoRet").get<unsigned>();
-  }
+  out.errno_ret = CRISP_TRY(FindNumber<unsigned>(rule, "errnoRet"));
   for (const json& arg : ValueOr(rule, "args", json::array())) {
-    out.args.push_back({ValueOr(arg, "index", 0u), ValueOr(arg, "value", uint64_t{0}),
-                        ValueOr(arg, "valueTwo", uint64_t{0}), ValueOr(arg, "op", std::string())});
+    SeccompArgument argument;
+    argument.index = CRISP_TRY(FindNumber<unsigned>(arg, "index")).value_or(0);
+    argument.value = CRISP_TRY(FindNumber<uint64_t>(arg, "value")).value_or(0);
+    argument.value_two = CRISP_TRY(FindNumber<uint64_t>(arg, "valueTwo")).value_or(0);
+    argument.op = ValueOr(arg, "op", std::string());
+    out.args.push_back(std::move(argument));
   }
   return out;
 }
@@ -117,18 +142,18 @@ Strings ParseArchitectures(const json& profile) {
   return out;
 }
 
-SeccompProfile ParseProfile(const json& document, const SeccompContext& context) {
+Result<SeccompProfile> ParseProfile(const json& document, const SeccompContext& context) {
   SeccompProfile out;
   out.default_action = ValueOr(document, "defaultAction", std::string());
-  if (document.contains("defaultErrnoRet") && !document.at("defaultErrnoRet").is_null()) {
-    out.default_errno_ret = document.at("defaultErrnoRet").get<unsigned>();
-  }
+  out.default_errno_ret = CRISP_TRY(FindNumber<unsigned>(document, "defaultErrnoRet"));
   out.architectures = ParseArchitectures(document);
   out.flags = ValueOr(document, "flags", Strings());
   out.listener_path = ValueOr(document, "listenerPath", std::string());
   out.listener_metadata = ValueOr(document, "listenerMetadata", std::string());
   for (const json& rule : ValueOr(document, "syscalls", json::array())) {
-    if (Included(rule, context) && !Excluded(rule, context)) out.rules.push_back(ParseRule(rule));
+    const bool included = CRISP_TRY(Included(rule, context));
+    const bool excluded = CRISP_TRY(Excluded(rule, context));
+    if (included && !excluded) out.rules.push_back(CRISP_TRY(ParseRule(rule)));
   }
   return out;
 }
@@ -154,7 +179,7 @@ Result<SeccompProfile> ParseSeccompProfile(const std::string& text, const Seccom
         !document.at("archMap").empty() && !document.at("architectures").empty()) {
       return InvalidArgument("both architectures and archMap are given (only one is allowed)");
     }
-    profile = ParseProfile(document, context);
+    profile = CRISP_TRY(ParseProfile(document, context).Wrap("seccomp profile"));
   } catch (const json::exception& e) {
     return InvalidArgument("not a seccomp profile in JSON: ", e.what());
   }

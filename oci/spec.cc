@@ -29,6 +29,9 @@ json ProcessJson(const Process& p) {
               {"capabilities", CapabilitiesJson(p.capabilities)},
               {"noNewPrivileges", p.no_new_privileges}};
   if (!p.env.empty()) out["env"] = p.env;
+  if (p.console_size) {
+    out["consoleSize"] = {{"height", p.console_size->rows}, {"width", p.console_size->columns}};
+  }
   if (p.oom_score_adj) out["oomScoreAdj"] = *p.oom_score_adj;
   if (!p.apparmor_profile.empty()) out["apparmorProfile"] = p.apparmor_profile;
   if (!p.selinux_label.empty()) out["selinuxLabel"] = p.selinux_label;
@@ -139,13 +142,28 @@ Result<std::string> Dump(std::string_view what, Make make) {
   }
 }
 
-Process ParseProcess(const json& p) {
+// A number that wrapped around would be another user, 2^32 for one root.
+Result<uint32_t> ParseId(const json& number) {
+  if (!number.is_number_unsigned() || number.get<uint64_t>() > UINT32_MAX) {
+    return DataLoss("the process of an OCI spec: id ", number.dump(), " is no 32-bit number");
+  }
+  return number.get<uint32_t>();
+}
+
+Result<ProcessUser> ParseUser(const json& user) {
+  ProcessUser out;
+  out.uid = CRISP_TRY(ParseId(user.value("uid", json(0u))));
+  out.gid = CRISP_TRY(ParseId(user.value("gid", json(0u))));
+  for (const json& gid : user.value("additionalGids", json::array())) {
+    out.additional_gids.push_back(CRISP_TRY(ParseId(gid)));
+  }
+  return out;
+}
+
+Result<Process> ParseProcess(const json& p) {
   Process out;
   out.terminal = p.value("terminal", false);
-  const json user = p.value("user", json::object());
-  out.user.uid = user.value("uid", 0u);
-  out.user.gid = user.value("gid", 0u);
-  out.user.additional_gids = user.value("additionalGids", std::vector<uint32_t>());
+  out.user = CRISP_TRY(ParseUser(p.value("user", json::object())));
   out.args = p.value("args", std::vector<std::string>());
   out.env = p.value("env", std::vector<std::string>());
   out.cwd = p.value("cwd", std::string("/"));
@@ -157,7 +175,13 @@ Process ParseProcess(const json& p) {
   out.capabilities.inheritable = caps.value("inheritable", none);
   out.capabilities.ambient = caps.value("ambient", none);
   out.no_new_privileges = p.value("noNewPrivileges", false);
-  if (p.contains("oomScoreAdj")) out.oom_score_adj = p.at("oomScoreAdj").get<int>();
+  if (const auto adjust = p.find("oomScoreAdj"); adjust != p.end()) {
+    // proc(5), oom_score_adj.
+    if (!adjust->is_number_integer() || *adjust < -1000 || *adjust > 1000) {
+      return DataLoss("the process of an OCI spec: oomScoreAdj ", adjust->dump());
+    }
+    out.oom_score_adj = adjust->get<int>();
+  }
   out.apparmor_profile = p.value("apparmorProfile", std::string());
   out.selinux_label = p.value("selinuxLabel", std::string());
   return out;

@@ -33,8 +33,14 @@ struct Capabilities {  // names with CAP_
   std::vector<std::string> ambient;
 };
 
+struct ConsoleSize {
+  uint16_t columns = 0;
+  uint16_t rows = 0;
+};
+
 struct Process {
   bool terminal = false;
+  std::optional<ConsoleSize> console_size = std::nullopt;  // of the terminal
   ProcessUser user;
   std::vector<std::string> args;
   std::vector<std::string> env;

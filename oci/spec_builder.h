@@ -70,6 +70,8 @@ struct RequestedUser {
 };
 
 struct ContainerRequest {
+  Reaper* reaper = nullptr;  // of the process, when it has one (SpawnOptions::reaper)
+
   // Identity, for annotations and messages.
   std::string container_id;
   std::string container_name;

@@ -6,6 +6,15 @@ namespace crisp::pod {
 namespace {
 constexpr std::string_view kSlice = ".slice";
 constexpr std::string_view kScopePrefix = "crisp";
+
+// systemd.slice(5): "/", or words joined by single dashes.
+bool IsSliceName(std::string_view slice) {
+  if (slice == "-.slice") return true;
+  const std::string_view stem = slice.substr(0, slice.size() - kSlice.size());
+  return !stem.empty() && Cat('-', stem, '-').find("--") == std::string::npos &&
+         stem.find(':') == std::string_view::npos;
+}
+
 }  // namespace
 
 std::string ExpandSlice(const std::string& slice) {
@@ -34,15 +43,21 @@ Result<CgroupPaths> MakeCgroupPaths(const std::string& parent, const std::string
                              "': the systemd cgroup driver wants a path that ends in .slice");
     }
     const std::string slice = parent.substr(parent.find_last_of('/') + 1);
+    if (!IsSliceName(slice)) {
+      return InvalidArgument("cgroup_parent '", parent, "': '", slice,
+                             "' is not the name of a systemd slice, such as kubepods-pod1.slice");
+    }
     return CgroupPaths{Cat(slice, ':', kScopePrefix, ':', id),
-                       JoinPath(ExpandSlice(slice), Cat(kScopePrefix, '-', id, ".scope"))};
+                       JoinPath(ExpandSlice(slice), Cat(kScopePrefix, '-', id, ".scope")),
+                       {{"run.oci.systemd.subgroup", ""},
+                        {"org.systemd.property.CollectMode", "'inactive-or-failed'"}}};
   }
   if (is_slice) {
     return InvalidArgument("cgroup_parent '", parent,
                            "' is a systemd slice, but the cgroup driver is cgroupfs");
   }
   const std::string path = JoinPath(parent.starts_with('/') ? parent : Cat('/', parent), id);
-  return CgroupPaths{path, path};
+  return CgroupPaths{path, path, {}};
 }
 
 }  // namespace crisp::pod

@@ -41,7 +41,7 @@ struct ContainerRow {
   int64_t finished_at_ns = 0;
   int exit_code = 0;
   std::string reason;
-  std::string message;
+  std::string message;  // kCreated: what StartContainer will fail with; such a container never ran
   int stop_signal = 0;
   oci::ProcessUser user;                  // effective
   v1::LinuxContainerResources resources;  // current limits
@@ -87,6 +87,12 @@ class Container {
   auto View(Read&& read) const {
     std::lock_guard lock(mutex_);
     return read(row_);
+  }
+
+  // CREATED, but there is no process: the command cannot be started.
+  bool cannot_start() const {
+    std::lock_guard lock(mutex_);
+    return row_.state == ContainerState::kCreated && !row_.message.empty();
   }
 
   // The absolute log path, or empty (cri-contract section 10).

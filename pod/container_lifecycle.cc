@@ -1,5 +1,7 @@
 #include "pod/container_lifecycle.h"
 
+#include <algorithm>
+
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "pod/container_request.h"
@@ -18,6 +20,8 @@ std::string ReasonOf(const oci::ExitRecord& record, bool known) {
 void FillExit(const oci::ExitRecord& record, bool known, ContainerRow* row) {
   row->exit_code = record.exit_code;
   row->finished_at_ns = record.finished_at_ns != 0 ? record.finished_at_ns : WallNowNs();
+  // The wall clock may have stepped back meanwhile; a container does not end before it began.
+  row->finished_at_ns = std::max({row->finished_at_ns, row->started_at_ns, row->created_at_ns});
   row->reason = ReasonOf(record, known);
 }
 
@@ -56,7 +60,9 @@ void ContainerLifecycle::OnExit(const ContainerPtr& container, const oci::ExitRe
   Status posted = container->sandbox()->strand().Post([this, container] {
     // RemoveContainer may have been faster, and then there is no row to write.
     if (!env_->registry.GetContainer(container->id().str()).ok()) return;
-    if (Status s = Persist(container); !s.ok()) {
+    Status s = failpoint::Hit("pod.container_exit.row");
+    if (s.ok()) s = Persist(container);
+    if (!s.ok()) {
       log::Error("exit not written", {{"container", container->id()}, {"error", s}});
     }
   });
@@ -73,6 +79,7 @@ Status ContainerLifecycle::MarkCreated(const ContainerPtr& container) {
     next.state = r.finished_at_ns != 0 ? ContainerState::kExited : ContainerState::kCreated;
     return next;
   });
+  CRISP_FAILPOINT("pod.create_container.row");
   // Written first, visible second: what a client saw must survive.
   CRISP_RETURN_IF_ERROR(env_->db->Put(row));
   container->Update([](ContainerRow& r) {
@@ -98,11 +105,18 @@ Status ContainerLifecycle::Start(const ContainerPtr& container) {
       PidNamespace(*env_, *container).ok() ? OkStatus() : PidNamespace(*env_, *container).status());
   CRISP_FAILPOINT("pod.start_container.before");
   const int64_t started_at = WallNowNs();
+  const bool has_process = !container->cannot_start();
   Status started =
-      container->runtime()->Start(container->id(), MonoNow() + env_->options.runtime_deadline);
+      has_process
+          ? container->runtime()->Start(container->id(), MonoNow() + env_->options.runtime_deadline)
+          : InvalidArgument(container->View([](const auto& row) { return row.message; }));
+  if (started.ok()) started = failpoint::Hit("pod.start_container.started");
   container->Update([&](ContainerRow& row) {
     if (started.ok()) {
-      row.started_at_ns = started_at;
+      row.started_at_ns = std::max(started_at, row.created_at_ns);
+      if (row.finished_at_ns != 0) {
+        row.finished_at_ns = std::max(row.finished_at_ns, row.started_at_ns);
+      }
       // It may have exited by itself already; that is not a failed start (cri-contract 7.2).
       if (row.state == ContainerState::kCreated) row.state = ContainerState::kRunning;
       return;
@@ -113,7 +127,7 @@ Status ContainerLifecycle::Start(const ContainerPtr& container) {
     row.message = started.message();
     row.finished_at_ns = WallNowNs();
   });
-  if (!started.ok()) {
+  if (!started.ok() && has_process) {
     (void)container->runtime()->EnsureDeleted(container->id(),
                                               MonoNow() + env_->options.runtime_deadline);
     if (auto monitor = container->monitor()) monitor->Shutdown();

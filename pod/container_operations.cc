@@ -2,12 +2,14 @@
 
 #include <signal.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "oci/spec_builder.h"
 #include "pod/container_request.h"
 #include "pod/create_container.h"
 #include "pod/created_at.h"
 #include "pod/messages.h"
+#include "pod/monitors.h"
 
 namespace crisp::pod {
 namespace {
@@ -105,6 +107,7 @@ void ContainerOperations::Create(v1::CreateContainerRequest request, const Cance
       !status.ok()) {
     return done(std::move(status));
   }
+  WarmUpCreate(*env_);
   auto answer = std::make_shared<Done<v1::CreateContainerResponse>>(std::move(done));
   auto shared = std::make_shared<v1::CreateContainerRequest>(std::move(request));
   Status posted = (*sandbox)->strand().Post([this, sandbox = *sandbox, shared, cancel, answer] {
@@ -169,6 +172,7 @@ void ContainerOperations::Stop(const std::string& id, int64_t timeout_seconds,
   if (!found.ok()) return done(OkIfUnknown(found.status()));
   // A created container has nothing to stop (cri-contract 7.3).
   if ((*found)->state() != ContainerState::kRunning) return done(OkStatus());
+  if (Status hit = failpoint::Hit("pod.stop_container.before"); !hit.ok()) return done(hit);
   // A grace of years would overflow the clock's arithmetic.
   const auto grace = std::chrono::seconds(std::min<int64_t>(timeout_seconds, 10 * 365 * 86400));
   stopper_->Stop(*found, grace, cancel, std::move(done));
@@ -179,6 +183,7 @@ Status ContainerOperations::Destroy(const ContainerPtr& container) {
   if (!env_->registry.GetContainer(container->id().str()).ok()) return OkStatus();
   ContainerContext context{*env_, container, *leases_, {}};
   CRISP_RETURN_IF_ERROR(DestroyContainer(context));
+  CRISP_FAILPOINT("pod.remove_container.row");
   CRISP_RETURN_IF_ERROR(env_->db->Delete(container->id()));
   env_->registry.Remove(container);
   stats_->Forget(container->id());
@@ -206,7 +211,7 @@ Status ContainerOperations::ApplyResources(const ContainerPtr& container,
   const v1::LinuxContainerResources before = container->row().resources;
   v1::LinuxContainerResources after = before;
   MergeLimits(update, &after);
-  if (container->state() != ContainerState::kExited) {
+  if (container->state() != ContainerState::kExited && !container->cannot_start()) {
     const CgroupLayout* layout = env_->options.cgroup_layout;
     const auto new_limits = CRISP_TRY(oci::CompleteResources(ToOciResources(after), layout));
     auto old_limits = CRISP_TRY(oci::CompleteResources(ToOciResources(before), layout));
@@ -214,14 +219,17 @@ Status ContainerOperations::ApplyResources(const ContainerPtr& container,
     const auto deadline = MonoNow() + env_->options.runtime_deadline;
     Status applied = runtime.Update(container->id(), new_limits, deadline);
     if (!applied.ok()) {
-      // All or nothing: some files may have been written before the one that failed.
+      // All or nothing: some files may have been written before the one that failed. With time of
+      // its own: the failure may have been that the first one's ran out.
       LiftAbsentLimits(&old_limits);
-      if (Status back = runtime.Update(container->id(), old_limits, deadline); !back.ok()) {
+      const auto again = MonoNow() + env_->options.runtime_deadline;
+      if (Status back = runtime.Update(container->id(), old_limits, again); !back.ok()) {
         log::Warning("limits not restored", {{"container", container->id()}, {"error", back}});
       }
       return applied;
     }
   }
+  CRISP_FAILPOINT("pod.update_container.applied");
   container->Update([&](ContainerRow& row) { row.resources = std::move(after); });
   return lifecycle_->Persist(container);
 }

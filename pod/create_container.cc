@@ -113,22 +113,28 @@ Status StartMonitor(ContainerContext& c) {
   launch.stdin_open = config.stdin();
   launch.stdin_once = config.stdin_once();
   launch.oom_watch = OomWatch(c);
-  c.container->set_monitor(
-      CRISP_TRY(LaunchMonitor(c.env, std::move(launch), std::move(c.observer))));
+  auto launched = LaunchMonitor(c.env, std::move(launch), std::move(c.observer));
+  if (launched.status().code() == Code::kInvalidArgument) {
+    // The command is missing or no program. That is StartContainer's to say (cri-contract 7.2).
+    c.container->Update([&](ContainerRow& row) { row.message = launched.status().message(); });
+    return OkStatus();
+  }
+  c.container->set_monitor(CRISP_TRY(std::move(launched)));
   return OkStatus();
 }
 
 Status EndContainer(ContainerContext& c) {
   const Container& container = *c.container;
-  const MonoTime deadline = MonoNow() + c.env.options.runtime_deadline;
+  // Each has its own time: a monitor that had to be killed has used up all of its.
+  const auto deadline = [&c] { return MonoNow() + c.env.options.runtime_deadline; };
   Status failed;
   const auto keep = [&failed](Status status) {
     if (!status.ok()) failed = std::move(status);
   };
   // The monitor first: it may still be making what is deleted next.
-  keep(oci::EnsureMonitorGone(container.paths().state(), deadline));
+  keep(oci::EnsureMonitorGone(container.paths().state(), deadline()));
   if (oci::Runtime* runtime = container.runtime()) {
-    keep(runtime->EnsureDeleted(container.id(), deadline));
+    keep(runtime->EnsureDeleted(container.id(), deadline()));
   }
   const CgroupDir cgroup =
       container.Cgroup(c.env.options.cgroup_layout, c.env.options.default_cgroup_parent);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "base/core/launch_cgroup.h"
 #include "pod/event_hub.h"
 #include "pod/paths.h"
 #include "pod/pod_service.h"
@@ -19,6 +20,7 @@ struct Environment {
   const Options options;
   const Roots roots;
   std::unique_ptr<StateDb> db;
+  std::unique_ptr<LaunchCgroup> monitor_place;  // monitors are started in their own cgroup
   Registry registry;
   EventHub events;
 

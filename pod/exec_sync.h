@@ -5,9 +5,7 @@
 //                                         └─ timeout or client gone ──> exec's tree killed ──> done
 //
 // What:     no monitor, no waiting thread: the process is this subreaper's child, its pipes are
-//           read on the loop.
-// Record:   <container state>/execs/<n>/ holds process.json and pid while it runs, so that a new
-//           daemon ends what its predecessor left (KillLeftExecs).
+//           read on the loop. Launch, record and kill are ExecProcess's.
 // Limits:   stdout and stderr together stay below the client's 16 MiB message; the rest is dropped.
 // Threads:  Run from anywhere; `done` is called once, on the loop or the exec lane.
 #ifndef CRISP_POD_EXEC_SYNC_H_
@@ -32,9 +30,6 @@ struct ExecResult {
 void RunExecSync(Environment* env, const ContainerPtr& container, std::vector<std::string> command,
                  Duration timeout, const CancelToken& cancel,
                  std::function<void(Result<ExecResult>)> done);
-
-// Recovery: kills the execs that are on record for this container and removes the records.
-void KillLeftExecs(const Environment& env, const Container& container);
 
 }  // namespace crisp::pod
 

@@ -16,7 +16,7 @@ namespace {
 
 std::string InitRoot(const Environment& env) { return JoinPath(env.options.state, "init-rootfs"); }
 
-oci::Spec InitSpec(const Environment& env, const Sandbox& sandbox, const std::string& cgroup) {
+oci::Spec InitSpec(const Environment& env, const Sandbox& sandbox, const CgroupPaths& cgroup) {
   oci::Spec spec;
   spec.process.args = {"/crisp-init"};
   spec.process.env = {"PATH=/"};
@@ -34,10 +34,11 @@ oci::Spec InitSpec(const Environment& env, const Sandbox& sandbox, const std::st
   if (sandbox.ipc_mode() != v1::NODE) {
     spec.namespaces.push_back({"ipc", sandbox.paths().ipc()});
   }
-  spec.cgroups_path = cgroup;
+  spec.cgroups_path = cgroup.oci;
   spec.resources.devices = {{false, 'a', {}, {}, "rwm"}};
-  spec.annotations = {{"io.kubernetes.cri.container-type", "sandbox"},
-                      {"io.kubernetes.cri.sandbox-id", sandbox.id().str()}};
+  spec.annotations = cgroup.annotations;
+  spec.annotations["io.kubernetes.cri.container-type"] = "sandbox";
+  spec.annotations["io.kubernetes.cri.sandbox-id"] = sandbox.id().str();
   return spec;
 }
 
@@ -59,7 +60,7 @@ Status StartInitProcess(Environment& env, const SandboxPtr& sandbox) {
   const CgroupPaths cgroup = CRISP_TRY(MakeCgroupPaths(
       env.CgroupParent(sandbox->config()), sandbox->id().str(), runtime.options().cgroup_driver));
   CRISP_RETURN_IF_ERROR(EnsureDirectory(paths.init_monitor(), 0700));
-  const std::string json = CRISP_TRY(oci::ToJson(InitSpec(env, *sandbox, cgroup.oci)));
+  const std::string json = CRISP_TRY(oci::ToJson(InitSpec(env, *sandbox, cgroup)));
   CRISP_RETURN_IF_ERROR(WriteFile(paths.init_bundle() + "/config.json", json, 0600));
 
   const ContainerId init_id(sandbox->id().str());
@@ -77,17 +78,17 @@ Status StartInitProcess(Environment& env, const SandboxPtr& sandbox) {
 
 Status EnsureInitProcessGone(Environment& env, const SandboxPtr& sandbox) {
   const std::string& id = sandbox->id().str();
-  const MonoTime deadline = MonoNow() + env.options.runtime_deadline;
+  const auto deadline = [&env] { return MonoNow() + env.options.runtime_deadline; };
   Status failed;
   const auto keep = [&failed](Status status) {
     if (!status.ok()) failed = std::move(status);
   };
   keep(EnsureUnpinned(sandbox->paths().pid()));
-  keep(oci::EnsureMonitorGone(sandbox->paths().init_monitor(), deadline));
+  keep(oci::EnsureMonitorGone(sandbox->paths().init_monitor(), deadline()));
   oci::CgroupDriver driver = oci::CgroupDriver::kCgroupfs;
   if (oci::Runtime* runtime = sandbox->runtime()) {
     driver = runtime->options().cgroup_driver;
-    keep(runtime->EnsureDeleted(ContainerId(id), deadline));
+    keep(runtime->EnsureDeleted(ContainerId(id), deadline()));
   }
   // A row from before the cgroup path could be made has no cgroup either.
   auto cgroup = MakeCgroupPaths(env.CgroupParent(sandbox->config()), id, driver);

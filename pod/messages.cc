@@ -3,6 +3,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include "oci/spec_builder.h"
+#include "pod/container_request.h"
 
 namespace crisp::pod {
 namespace {
@@ -173,21 +174,22 @@ bool Matches(const v1::ContainerStatsFilter& filter, const Container& container)
 }
 
 void MergeLimits(const v1::LinuxContainerResources& update, v1::LinuxContainerResources* current) {
-  if (update.cpu_period() != 0) current->set_cpu_period(update.cpu_period());
-  if (update.cpu_quota() != 0) current->set_cpu_quota(update.cpu_quota());
-  if (update.cpu_shares() != 0) current->set_cpu_shares(update.cpu_shares());
-  if (update.memory_limit_in_bytes() != 0) {
-    current->set_memory_limit_in_bytes(update.memory_limit_in_bytes());
+  const oci::LinuxResources merged =
+      oci::MergeResources(ToOciResources(*current), ToOciResources(update));
+  current->set_cpu_shares(static_cast<int64_t>(merged.cpu_shares.value_or(0)));
+  current->set_cpu_quota(merged.cpu_quota_us.value_or(0));
+  current->set_cpu_period(static_cast<int64_t>(merged.cpu_period_us.value_or(0)));
+  current->set_cpuset_cpus(merged.cpuset_cpus);
+  current->set_cpuset_mems(merged.cpuset_mems);
+  current->set_memory_limit_in_bytes(merged.memory_limit_bytes.value_or(0));
+  current->set_memory_swap_limit_in_bytes(merged.memory_swap_bytes.value_or(0));
+  current->clear_hugepage_limits();
+  for (const oci::HugepageLimit& limit : merged.hugepage_limits) {
+    v1::HugepageLimit* out = current->add_hugepage_limits();
+    out->set_page_size(limit.page_size);
+    out->set_limit(limit.limit_bytes);
   }
-  if (update.memory_swap_limit_in_bytes() != 0) {
-    current->set_memory_swap_limit_in_bytes(update.memory_swap_limit_in_bytes());
-  }
-  if (!update.cpuset_cpus().empty()) current->set_cpuset_cpus(update.cpuset_cpus());
-  if (!update.cpuset_mems().empty()) current->set_cpuset_mems(update.cpuset_mems());
-  if (update.hugepage_limits_size() != 0) {
-    *current->mutable_hugepage_limits() = update.hugepage_limits();
-  }
-  for (const auto& [key, value] : update.unified()) (*current->mutable_unified())[key] = value;
+  for (const auto& [key, value] : merged.unified) (*current->mutable_unified())[key] = value;
 }
 
 }  // namespace crisp::pod

@@ -25,7 +25,8 @@ bool Matches(const v1::PodSandboxFilter& filter, const Sandbox& sandbox);
 bool Matches(const v1::ContainerFilter& filter, const Container& container);
 bool Matches(const v1::ContainerStatsFilter& filter, const Container& container);
 
-// Overlays the fields that are set in `update` on `current` (cri-contract 7.7).
+// Overlays the fields that are set in `update` on `current` (cri-contract 7.7), as
+// oci::MergeResources does: a swap limit never falls below the memory limit.
 void MergeLimits(const v1::LinuxContainerResources& update, v1::LinuxContainerResources* current);
 
 }  // namespace crisp::pod

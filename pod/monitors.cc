@@ -6,6 +6,7 @@ oci::MonitorLaunch NewMonitorLaunch(const Environment& env, const oci::Runtime& 
   oci::MonitorLaunch launch;
   launch.monitor_binary = env.options.monitor_binary;
   launch.runtime_argv = runtime.BaseArgv();
+  launch.runtime_kind = runtime.features().kind;
   launch.log_line_limit_bytes = env.options.log_line_limit_bytes;
   launch.deadline = MonoNow() + env.options.runtime_deadline;
   launch.reaper = env.options.reaper;
@@ -13,12 +14,15 @@ oci::MonitorLaunch NewMonitorLaunch(const Environment& env, const oci::Runtime& 
   return launch;
 }
 
+void WarmUpCreate(Environment& env) {
+  // A lane that is full has no quick moment to win.
+  (void)env.options.work_lane->Submit([&env] { env.monitor_place->WarmUpMoves(); });
+}
+
 Result<std::shared_ptr<oci::Monitor>> LaunchMonitor(const Environment& env,
                                                     oci::MonitorLaunch launch,
                                                     oci::MonitorObserver observer) {
-  const CgroupDir cgroup(env.options.cgroup_layout, env.options.monitor_cgroup);
-  const std::vector<UniqueFd> dirs = CRISP_TRY(cgroup.OpenDirs());
-  for (const UniqueFd& dir : dirs) launch.monitor_cgroup_dirs.push_back(dir.get());
+  launch.place = env.monitor_place.get();
   return oci::Monitor::Launch(launch, std::move(observer));
 }
 

@@ -11,6 +11,10 @@ namespace crisp::pod {
 // Binary, runtime command line, loop, reaper and deadline are set; the rest is the caller's.
 oci::MonitorLaunch NewMonitorLaunch(const Environment& env, const oci::Runtime& runtime);
 
+// To be called as soon as it is clear that a container will be made: pays in advance, beside the
+// caller, what the runtime's create would wait for (launch_cgroup.h).
+void WarmUpCreate(Environment& env);
+
 // Launches in the monitors' cgroup, which is not the daemon's: stopping the daemon's service must
 // not stop containers.
 Result<std::shared_ptr<oci::Monitor>> LaunchMonitor(const Environment& env,

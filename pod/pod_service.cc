@@ -9,6 +9,7 @@
 #include "pod/recovery.h"
 #include "pod/run_sandbox.h"
 #include "pod/sandbox_operations.h"
+#include "pod/streaming.h"
 
 namespace crisp::pod {
 namespace {
@@ -52,10 +53,13 @@ class Service final : public PodService {
         stopper_(&env_),
         lifecycle_(&env_, &stopper_),
         stats_(&env_),
+        streaming_(&env_),
         containers_(&env_, &stopper_, &lifecycle_, &leases_, &stats_),
         sandboxes_(&env_, &stopper_, &containers_) {}
 
   ~Service() override {
+    RemoveDefaultParent();
+    env_.monitor_place.reset();
     // Busy while containers run; then it stays for the next daemon.
     (void)CgroupDir(env_.options.cgroup_layout, env_.options.monitor_cgroup).EnsureRemoved();
   }
@@ -65,6 +69,8 @@ class Service final : public PodService {
     CRISP_RETURN_IF_ERROR(EnsureDirectory(env_.options.state, 0711));
     const CgroupDir monitors(env_.options.cgroup_layout, env_.options.monitor_cgroup);
     CRISP_RETURN_IF_ERROR(monitors.EnsureCreated().Wrap("cgroup of the monitors"));
+    env_.monitor_place = CRISP_TRY(
+        LaunchCgroup::Open(CRISP_TRY(monitors.OpenDirs()), env_.options.cgroup_layout->v2));
     CRISP_RETURN_IF_ERROR(EnsureInitRoot(env_).Wrap("root of init processes"));
     env_.db = CRISP_TRY(StateDb::Open(JoinPath(env_.options.root, "pods.db")));
     return Recover(&env_, &lifecycle_, &leases_).Wrap("recovery");
@@ -154,15 +160,8 @@ class Service final : public PodService {
   void ExecSync(v1::ExecSyncRequest request, CancelToken cancel,
                 Done<v1::ExecSyncResponse> done) override {
     if (request.cmd().empty()) return done(InvalidArgument("exec: cmd is empty"));
-    auto found = env_.registry.GetContainer(request.container_id());
-    if (!found.ok()) return done(found.status());
-    if ((*found)->state() != ContainerState::kRunning) {
-      return done(
-          FailedPrecondition("exec: container ", (*found)->id().short_str(), " is not running"));
-    }
-    if ((*found)->runtime() == nullptr) {
-      return done(FailedPrecondition("the container's runtime handler is not configured any more"));
-    }
+    auto found = streaming_.GetForExec(request.container_id());
+    if (!found.ok()) return done(std::move(found).status().Wrap("exec"));
     RunExecSync(&env_, *found, {request.cmd().begin(), request.cmd().end()},
                 std::chrono::seconds(std::clamp<int64_t>(request.timeout(), 0, 365 * 86400)),
                 cancel, [done = std::move(done)](Result<ExecResult> result) {
@@ -173,6 +172,27 @@ class Service final : public PodService {
                   response.set_exit_code(result->exit_code);
                   done(std::move(response));
                 });
+  }
+
+  Status CheckExec(const v1::ExecRequest& request) const override {
+    return streaming_.CheckExec(request);
+  }
+  Status CheckAttach(const v1::AttachRequest& request) const override {
+    return streaming_.CheckAttach(request);
+  }
+  Status CheckPortForward(const v1::PortForwardRequest& request) const override {
+    return streaming_.CheckPortForward(request);
+  }
+  void OpenExec(v1::ExecRequest request, TerminalSize size, CancelToken cancel,
+                Done<std::unique_ptr<ExecStreams>> done) override {
+    streaming_.OpenExec(std::move(request), size, cancel, std::move(done));
+  }
+  void OpenAttach(v1::AttachRequest request, CancelToken cancel,
+                  Done<std::unique_ptr<oci::AttachConnection>> done) override {
+    streaming_.OpenAttach(std::move(request), cancel, std::move(done));
+  }
+  Result<UniqueFd> MakePodSocket(const std::string& sandbox_id, int family) const override {
+    return streaming_.MakePodSocket(sandbox_id, family);
   }
 
   void ContainerStats(v1::ContainerStatsRequest request, CancelToken,
@@ -202,6 +222,17 @@ class Service final : public PodService {
   }
 
  private:
+  // The runtimes make the default parent cgroup with the first container. It goes with the daemon
+  // that leaves no pod, not with the last pod: a pod that begins just then would lose it between
+  // two steps of its runtime. Slices are systemd's, and parents that a client names are the
+  // client's.
+  void RemoveDefaultParent() {
+    const std::string& parent = env_.options.default_cgroup_parent;
+    if (parent.ends_with(".slice") || parent.find_first_not_of('/') == std::string::npos) return;
+    if (!env_.registry.Sandboxes().empty()) return;
+    CgroupDir(env_.options.cgroup_layout, parent).RemoveIfEmpty();
+  }
+
   template <typename Response>
   void OnWorkLane(Done<Response> done, std::function<Status(Response*)> work) {
     auto answer = std::make_shared<Done<Response>>(std::move(done));
@@ -218,6 +249,7 @@ class Service final : public PodService {
   Stopper stopper_;
   ContainerLifecycle lifecycle_;
   StatsReader stats_;
+  Streaming streaming_;
   ContainerOperations containers_;
   SandboxOperations sandboxes_;
 };

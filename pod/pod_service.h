@@ -24,12 +24,15 @@
 #include "base/core/epoll_loop.h"
 #include "base/core/reaper.h"
 #include "base/core/result.h"
+#include "base/core/unique_fd.h"
 #include "base/lane.h"
 #include "base/telemetry.h"
 #include "cri-api/api.pb.h"
 #include "image/image_service.h"
 #include "network/network.h"
+#include "oci/attach_connection.h"
 #include "oci/runtime.h"
+#include "pod/exec_streams.h"
 
 namespace crisp::pod {
 
@@ -120,6 +123,21 @@ class PodService {
                               Done<v1::ContainerStatsResponse>) = 0;
   virtual void ListContainerStats(v1::ListContainerStatsRequest, CancelToken,
                                   Done<v1::ListContainerStatsResponse>) = 0;
+
+  // Streaming (streaming.md). The Check functions are quick and are what the RPCs ask before they
+  // hand out a URL; the others run when a client has come to that URL, and check again.
+  virtual Status CheckExec(const v1::ExecRequest&) const = 0;
+  virtual Status CheckAttach(const v1::AttachRequest&) const = 0;
+  virtual Status CheckPortForward(const v1::PortForwardRequest&) const = 0;
+  // `size`: of the terminal, if there is one and its size is known. A cancelled token keeps a
+  // command from being started; one that was started runs.
+  virtual void OpenExec(v1::ExecRequest, TerminalSize size, CancelToken,
+                        Done<std::unique_ptr<ExecStreams>>) = 0;
+  virtual void OpenAttach(v1::AttachRequest, CancelToken,
+                          Done<std::unique_ptr<oci::AttachConnection>>) = 0;
+  // A non-blocking TCP socket of this family (AF_INET, AF_INET6) in the sandbox's network
+  // namespace, or in the host's for a pod on the host network. Takes a throwaway thread's time.
+  virtual Result<UniqueFd> MakePodSocket(const std::string& sandbox_id, int family) const = 0;
 };
 
 // "table.step" of every step table of this room: the fault tests are generated from it.

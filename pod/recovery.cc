@@ -1,15 +1,34 @@
 #include "pod/recovery.h"
 
+#include <algorithm>
 #include <map>
 
 #include "base/core/mount.h"
 #include "base/log.h"
 #include "pod/create_container.h"
-#include "pod/exec_sync.h"
+#include "pod/exec_process.h"
 #include "pod/run_sandbox.h"
 
 namespace crisp::pod {
 namespace {
+
+constexpr auto kAskRuntimes = std::chrono::seconds(10);
+constexpr auto kAdoptAgain = std::chrono::seconds(1);
+
+// What can fail here is the machine's (no descriptors left): tried until it works, because without
+// it nobody sees the container's end.
+void AdoptContainer(Environment* env, ContainerLifecycle* lifecycle,
+                    const ContainerPtr& container) {
+  auto monitor =
+      oci::Monitor::Adopt(container->paths().state(), container->row().process, env->options.loop,
+                          env->options.reaper, lifecycle->Observe(container));
+  if (monitor.ok()) return container->set_monitor(std::move(monitor).value());
+  log::Error("container not adopted",
+             {{"container", container->id()}, {"error", monitor.status()}});
+  env->options.loop->RunAt(MonoNow() + kAdoptAgain, [env, lifecycle, container] {
+    AdoptContainer(env, lifecycle, container);
+  });
+}
 
 class Recovery {
  public:
@@ -28,7 +47,8 @@ class Recovery {
     for (auto& [id, sandbox] : sandboxes_) CRISP_RETURN_IF_ERROR(RecoverSandbox(sandbox));
     DropForeignNetworks();
     env_->options.images->CollectGarbage();
-    return env_->db->SetBootId(boot_id);
+    // Only what is new is written: a daemon starts on a full disk, or nobody could free it.
+    return boot_id == last_boot_id ? OkStatus() : env_->db->SetBootId(boot_id);
   }
 
  private:
@@ -87,25 +107,19 @@ class Recovery {
       });
       return lifecycle_->Persist(container);
     }
+    if (container->cannot_start()) return OkStatus();
     KillLeftExecs(*env_, *container);
     FindOutIfStarted(container);
-    auto monitor = oci::Monitor::Adopt(container->paths().state(), container->row().process,
-                                       env_->options.loop, env_->options.reaper,
-                                       lifecycle_->Observe(container));
-    if (monitor.ok()) {
-      container->set_monitor(std::move(monitor).value());
-    } else {
-      log::Error("container not adopted",
-                 {{"container", container->id()}, {"error", monitor.status()}});
-    }
+    AdoptContainer(env_, lifecycle_, container);
     return OkStatus();
   }
 
   // The daemon may have died between the runtime's start and the row's update.
   void FindOutIfStarted(const ContainerPtr& container) {
     if (container->state() != ContainerState::kCreated || container->runtime() == nullptr) return;
-    auto state =
-        container->runtime()->State(container->id(), MonoNow() + env_->options.runtime_deadline);
+    if (MonoNow() >= ask_until_) return;
+    auto state = container->runtime()->State(
+        container->id(), std::min(ask_until_, MonoNow() + env_->options.runtime_deadline));
     if (!state.ok() || state->status != "running") return;
     container->Update([](ContainerRow& row) {
       row.state = ContainerState::kRunning;
@@ -187,6 +201,8 @@ class Recovery {
   Environment* const env_;
   ContainerLifecycle* const lifecycle_;
   Leases* const leases_;
+  // A runtime that hangs must not keep the daemon from serving: the time is for all containers.
+  const MonoTime ask_until_ = MonoNow() + kAskRuntimes;
   bool rebooted_ = false;
   std::map<SandboxId, SandboxPtr> sandboxes_;
   std::vector<ContainerPtr> containers_;

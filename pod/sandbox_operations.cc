@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "pod/created_at.h"
 #include "pod/run_sandbox.h"
@@ -59,7 +60,8 @@ Status SandboxOperations::RunSteps(const SandboxPtr& sandbox) {
     // during the steps is noticed by the kubelet's next exec or start; its observer ran too early.
     SandboxRow row = sandbox->row();
     row.state = SandboxState::kReady;
-    failure.cause = env_->db->Put(row);
+    failure.cause = failpoint::Hit("pod.run_pod_sandbox.row");
+    if (failure.cause.ok()) failure.cause = env_->db->Put(row);
     if (!failure.cause.ok()) failure.undo = DestroySandbox(context);
   }
   if (failure.cause.ok()) {
@@ -109,12 +111,20 @@ void SandboxOperations::KillContainers(const SandboxPtr& sandbox,
   one_done(OkStatus());  // the 1 that `left` began with
 }
 
+void SandboxOperations::WriteState(const SandboxPtr& sandbox) {
+  if (Status s = env_->db->Put(sandbox->row()); !s.ok()) {
+    log::Error("state not written", {{"sandbox", sandbox->id()}, {"error", s}});
+  }
+}
+
 Status SandboxOperations::Release(const SandboxPtr& sandbox) {
   if (sandbox->state() == SandboxState::kStopped) return OkStatus();
   SandboxContext context{*env_, sandbox};
   CRISP_RETURN_IF_ERROR(ReleaseSandbox(context));
+  CRISP_FAILPOINT("pod.stop_pod_sandbox.row");
   sandbox->set_state(SandboxState::kStopped);
-  return env_->db->Put(sandbox->row());
+  WriteState(sandbox);
+  return OkStatus();
 }
 
 void SandboxOperations::Stop(const std::string& id, std::function<void(Status)> done) {
@@ -130,7 +140,10 @@ void SandboxOperations::Stop(const std::string& id, std::function<void(Status)> 
     if (sandbox->state() == SandboxState::kReady) {
       // From here on nothing new is created or started in it.
       sandbox->set_state(SandboxState::kNotReady);
-      if (Status s = env_->db->Put(sandbox->row()); !s.ok()) return (*answer)(std::move(s));
+      WriteState(sandbox);
+      if (Status hit = failpoint::Hit("pod.stop_pod_sandbox.not_ready"); !hit.ok()) {
+        return (*answer)(std::move(hit));
+      }
       env_->events.Publish(EventType::kStopped, sandbox->id().str(), sandbox);
     }
     KillContainers(sandbox, [this, sandbox, answer](Status killed) {
@@ -148,6 +161,7 @@ Status SandboxOperations::Destroy(const SandboxPtr& sandbox) {
   }
   SandboxContext context{*env_, sandbox};
   CRISP_RETURN_IF_ERROR(DestroySandbox(context));
+  CRISP_FAILPOINT("pod.remove_pod_sandbox.row");
   CRISP_RETURN_IF_ERROR(env_->db->Delete(sandbox->id()));
   env_->registry.Remove(sandbox);
   env_->events.Publish(EventType::kDeleted, sandbox->id().str(), sandbox);

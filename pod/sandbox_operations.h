@@ -27,6 +27,9 @@ class SandboxOperations {
   // Kills all containers; then `then` runs on the strand with what went wrong.
   void KillContainers(const SandboxPtr& sandbox, std::function<void(Status)> then);
   Status Release(const SandboxPtr& sandbox);
+  // A stop goes on without its row: pods are stopped to free a full disk, and recovery finds out by
+  // itself that the namespaces are gone.
+  void WriteState(const SandboxPtr& sandbox);
   Status Destroy(const SandboxPtr& sandbox);
 
   Environment* const env_;

@@ -11,7 +11,8 @@ namespace {
 
 bool IsAlive(const Container& container) {
   const ContainerState state = container.state();
-  return state == ContainerState::kCreated || state == ContainerState::kRunning;
+  if (state == ContainerState::kCreated) return !container.cannot_start();
+  return state == ContainerState::kRunning;
 }
 
 // A container whose PID 1 is not the init of a PID namespace leaves its other processes behind.
@@ -42,6 +43,11 @@ void Stopper::Stop(const ContainerPtr& container, Duration grace, const CancelTo
 
 void Stopper::Begin(const ContainerPtr& container, MonoTime kill_at, Waiter waiter) {
   if (!IsAlive(*container)) return waiter.done(OkStatus());
+  // Recovery is still trying to adopt it; until then nobody would see its end.
+  if (container->monitor() == nullptr) {
+    return waiter.done(Unavailable("container ", container->id().short_str(),
+                                   ": crispd has not found its monitor again yet"));
+  }
   const auto [it, is_new] = stopping_.try_emplace(container->id());
   Stopping& stopping = it->second;
   if (is_new) {

@@ -21,6 +21,7 @@ TEST(CgroupPaths, SystemdUsesTheLastElementOnly) {
   ASSERT_TRUE(paths.ok());
   EXPECT_EQ(paths->oci, "kubepods-burstable.slice:crisp:abc");
   EXPECT_EQ(paths->host, "/kubepods.slice/kubepods-burstable.slice/crisp-abc.scope");
+  EXPECT_EQ(paths->annotations.at("run.oci.systemd.subgroup"), "");
 }
 
 TEST(CgroupPaths, SlicesListTheirParents) {
@@ -34,6 +35,11 @@ TEST(CgroupPaths, RefusesAParentOfTheOtherDriverAndDots) {
             Code::kInvalidArgument);
   EXPECT_EQ(MakeCgroupPaths("/a", "x", CgroupDriver::kSystemd).status().code(),
             Code::kInvalidArgument);
+  for (const char* parent : {"/a--b.slice", "/-a.slice", "/a-.slice", "/.slice", "/a:b.slice"}) {
+    EXPECT_EQ(MakeCgroupPaths(parent, "x", CgroupDriver::kSystemd).status().code(),
+              Code::kInvalidArgument)
+        << parent;
+  }
   EXPECT_EQ(MakeCgroupPaths("/a/../../b", "x", CgroupDriver::kCgroupfs).status().code(),
             Code::kInvalidArgument);
   EXPECT_EQ(MakeCgroupPaths("", "x", CgroupDriver::kCgroupfs).status().code(),

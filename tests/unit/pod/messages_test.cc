@@ -108,5 +108,31 @@ TEST(MergeLimits, ChangesOnlyWhatIsSet) {
   EXPECT_EQ(current.unified().size(), 2u);
 }
 
+TEST(MergeLimits, SwapNeverFallsBelowMemory) {
+  v1::LinuxContainerResources current;
+  current.set_memory_limit_in_bytes(1000);
+  current.set_memory_swap_limit_in_bytes(1500);
+  v1::LinuxContainerResources update;
+  update.set_memory_limit_in_bytes(2000);
+  MergeLimits(update, &current);
+  EXPECT_EQ(current.memory_limit_in_bytes(), 2000);
+  EXPECT_EQ(current.memory_swap_limit_in_bytes(), 2000);
+}
+
+TEST(MergeLimits, HugepagesBySize) {
+  v1::LinuxContainerResources current;
+  auto* two = current.add_hugepage_limits();
+  two->set_page_size("2MB");
+  two->set_limit(1);
+  v1::LinuxContainerResources update;
+  auto* one = update.add_hugepage_limits();
+  one->set_page_size("1GB");
+  one->set_limit(5);
+  MergeLimits(update, &current);
+  ASSERT_EQ(current.hugepage_limits_size(), 2);
+  EXPECT_EQ(current.hugepage_limits(0).limit(), 1u);
+  EXPECT_EQ(current.hugepage_limits(1).limit(), 5u);
+}
+
 }  // namespace
 }  // namespace crisp::pod

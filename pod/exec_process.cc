@@ -1,0 +1,195 @@
+#include "pod/exec_process.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/core/dir_fd.h"
+#include "base/core/pidfd.h"
+#include "base/log.h"
+
+namespace crisp::pod {
+namespace {
+
+// So that a fast writer and a fast reader meet rarely: with 64 KiB they change places for each
+// read. The memory is used only while there is something in the pipe.
+constexpr int kPipe_bytes = 1 << 20;
+// Its client waits; what survives this goes with the container.
+constexpr auto kHalfStartedKill = std::chrono::seconds(1);
+
+CgroupDir ExecCgroup(const oci::Runtime& runtime, const CgroupDir& container,
+                     const std::string& name) {
+  return CgroupDir(&runtime.exec_cgroup_layout(), JoinPath(container.path(), Cat("exec-", name)));
+}
+
+// A pipe of which the first end, or with `writing` the second, is ours.
+Result<FdPair> MakeStdioPipe(bool writing) {
+  FdPair pipe = CRISP_TRY(MakePipe());
+  const UniqueFd& ours = writing ? pipe.second : pipe.first;
+  CRISP_RETURN_IF_ERROR(SetNonBlocking(ours.get()));
+  // Refused beyond a user's share of pipe memory (pipe(7)): then it is a small one.
+  (void)::fcntl(ours.get(), F_SETPIPE_SZ, kPipe_bytes);
+  return pipe;
+}
+
+bool HasTerm(const std::vector<std::string>& env) {
+  return std::any_of(env.begin(), env.end(),
+                     [](const std::string& entry) { return entry.starts_with("TERM="); });
+}
+
+}  // namespace
+
+ExecProcess::ExecProcess(Environment* env, ContainerPtr container)
+    : env_(env), container_(std::move(container)), name_(RandomHex(8)) {}
+
+std::string ExecProcess::Directory() const { return JoinPath(container_->paths().execs(), name_); }
+
+Result<std::unique_ptr<ExecProcess>> ExecProcess::Launch(Environment* env, ContainerPtr container,
+                                                         const ExecPlan& plan) {
+  std::unique_ptr<ExecProcess> process(new ExecProcess(env, std::move(container)));
+  if (Status status = process->Run(plan); !status.ok()) {
+    process->KillHalfStarted();
+    process->RemoveRecord();
+    return std::move(status).Wrap("exec in container ", process->container_->id().short_str());
+  }
+  return process;
+}
+
+Result<std::string> ExecProcess::WriteProcess(const ExecPlan& plan) const {
+  const std::string config = CRISP_TRY(ReadFile(container_->paths().config_json()));
+  oci::Process process = CRISP_TRY(oci::ProcessFromSpecJson(config));
+  process.args = plan.command;
+  process.terminal = plan.terminal;
+  if (plan.terminal && plan.size.columns > 0) {
+    process.console_size = oci::ConsoleSize{plan.size.columns, plan.size.rows};
+  }
+  if (plan.terminal && !HasTerm(process.env)) process.env.push_back("TERM=xterm");
+  std::string path = Directory() + "/process.json";
+  CRISP_RETURN_IF_ERROR(WriteFile(path, CRISP_TRY(oci::ToJson(process)), 0600));
+  return path;
+}
+
+Status ExecProcess::MakeSubCgroup(oci::ExecRequest* request) {
+  tree_.container =
+      container_->Cgroup(env_->options.cgroup_layout, env_->options.default_cgroup_parent);
+  if (!container_->runtime()->features().exec_cgroup) return OkStatus();
+  request->sub_cgroup = Cat("exec-", name_);
+  tree_.sub_cgroup = ExecCgroup(*container_->runtime(), tree_.container, name_);
+  return tree_.sub_cgroup.EnsureCreated();
+}
+
+Status ExecProcess::Run(const ExecPlan& plan) {
+  // Not with its parents: a container that is just being removed must not come back as a directory.
+  const std::string top = container_->paths().execs();
+  if (::mkdir(top.c_str(), 0700) != 0 && errno != EEXIST) return Errno("make ", top);
+  CRISP_RETURN_IF_ERROR(EnsureDirectory(Directory(), 0700));
+  oci::ExecRequest request;
+  request.container = container_->id();
+  request.process_json_path = CRISP_TRY(WriteProcess(plan));
+  request.pid_file = Directory() + "/pid";
+  request.deadline = MonoNow() + std::min(env_->options.runtime_deadline, plan.start_limit);
+  request.cancel = plan.cancel;
+  FdPair in, out, err;
+  if (plan.terminal) {
+    request.terminal = &terminal;
+  } else {
+    if (plan.stdin_open) in = CRISP_TRY(MakeStdioPipe(/*writing=*/true));
+    if (plan.stdout_open) out = CRISP_TRY(MakeStdioPipe(/*writing=*/false));
+    if (plan.stderr_open) err = CRISP_TRY(MakeStdioPipe(/*writing=*/false));
+    request.stdin_fd = in.first.get();
+    request.stdout_fd = out.second.get();
+    request.stderr_fd = err.second.get();
+  }
+  CRISP_RETURN_IF_ERROR(MakeSubCgroup(&request));
+  started_at_ = MonoNow();
+  tree_.pid = CRISP_TRY(container_->runtime()->ExecDetached(request));
+  // ESRCH: it ended and was collected already; its status waits in the Reaper.
+  pidfd_ = UniqueFd(::pidfd_open(tree_.pid, 0));
+  if (!pidfd_ && errno != ESRCH) return Errno("pidfd_open for the command");
+  stdin_fd = std::move(in.second);
+  stdout_fd = std::move(out.first);
+  stderr_fd = std::move(err.first);
+  return terminal ? SetNonBlocking(terminal.get()) : OkStatus();
+}
+
+void ExecProcess::WatchExit(std::function<void(int exit_code)> on_exit) {
+  if (!pidfd_) return OnExit(on_exit);
+  auto watch = env_->options.loop->Watch(
+      pidfd_.get(), EPOLLIN, [this, on_exit = std::move(on_exit)](uint32_t) { OnExit(on_exit); });
+  if (watch.ok()) {
+    exit_watch_ = *watch;
+  } else {
+    log::Error("exit of an exec is not watched",
+               {{"container", container_->id()}, {"error", watch.status()}});
+  }
+}
+
+void ExecProcess::OnExit(const std::function<void(int exit_code)>& on_exit) {
+  const auto call = on_exit;  // goes with the watch
+  StopWatching();
+  const auto status = env_->options.reaper->Take(tree_.pid, started_at_);
+  // Somebody else's child is not possible: only a process that we did not start has no status.
+  call(status ? status->code : 255);
+}
+
+void ExecProcess::StopWatching() {
+  if (exit_watch_ != 0) env_->options.loop->Unwatch(std::exchange(exit_watch_, 0));
+}
+
+void ExecProcess::Kill() {
+  Status killed = tree_.Kill(MonoNow() + env_->options.kill_deadline);
+  if (!killed.ok()) {
+    log::Warning("exec not killed", {{"container", container_->id()}, {"error", killed}});
+  }
+  (void)env_->options.reaper->Take(tree_.pid, started_at_);
+}
+
+// A runtime that was killed at its deadline may have got as far as the exec's cgroup.
+void ExecProcess::KillHalfStarted() {
+  if (tree_.pid > 0) return Kill();
+  if (tree_.sub_cgroup.path().empty()) return;
+  const Status killed = tree_.sub_cgroup.KillAll(MonoNow() + kHalfStartedKill);
+  if (!killed.ok()) {
+    log::Warning("exec not killed", {{"container", container_->id()}, {"error", killed}});
+  }
+}
+
+void ExecProcess::RemoveRecord() {
+  // A background child may live on in the sub-cgroup; then the group goes with the container.
+  if (!tree_.sub_cgroup.path().empty()) {
+    if (auto left = tree_.sub_cgroup.Processes(); left.ok() && left->empty()) {
+      (void)tree_.sub_cgroup.EnsureRemoved();
+    }
+  }
+  if (Status s = RemoveTreeAt(Directory()); !s.ok()) {
+    log::Warning("exec record not removed", {{"container", container_->id()}, {"error", s}});
+  }
+}
+
+void KillLeftExecs(const Environment& env, const Container& container) {
+  const std::string top = container.paths().execs();
+  auto dir = DirFd::Open(top);
+  if (!dir.ok()) return;  // none
+  auto names = dir->List();
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    ExecTree tree;
+    tree.container = container.Cgroup(env.options.cgroup_layout, env.options.default_cgroup_parent);
+    if (oci::Runtime* runtime = container.runtime(); runtime && runtime->features().exec_cgroup) {
+      tree.sub_cgroup = ExecCgroup(*runtime, tree.container, name);
+    }
+    if (auto pid = ReadFile(JoinPath(top, name) + "/pid"); pid.ok()) {
+      const std::string_view text = Trim(*pid);
+      std::from_chars(text.data(), text.data() + text.size(), tree.pid);
+    }
+    // Only processes in the container's own cgroup are ever signalled: a reused pid is safe.
+    if (tree.pid > 0) (void)tree.Kill(MonoNow() + std::chrono::seconds(1));
+    if (!tree.sub_cgroup.path().empty()) (void)tree.sub_cgroup.EnsureRemoved();
+    (void)dir->RemoveTree(name);
+  }
+}
+
+}  // namespace crisp::pod
