@@ -26,6 +26,11 @@ elseif(CRISP_SANITIZE)
   message(FATAL_ERROR "CRISP_SANITIZE is '${CRISP_SANITIZE}': allowed are address, thread, or empty")
 endif()
 if(CRISP_SANITIZE)
-  target_compile_options(crisp_flags INTERFACE ${CRISP_SANITIZE_FLAGS} -Wno-maybe-uninitialized)
+  target_compile_options(crisp_flags INTERFACE ${CRISP_SANITIZE_FLAGS}
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   target_link_options(crisp_flags INTERFACE ${CRISP_SANITIZE_FLAGS})
+endif()
+if(CRISP_FUZZ)  # coverage for libFuzzer; the program that has its main links -fsanitize=fuzzer
+  target_compile_options(crisp_flags INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(crisp_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()

@@ -1,3 +1,5 @@
+include(CrispPatience)
+
 # crisp_room: one room, one target, one include root.
 #
 # Includes are written from the top of the repository ("image/reference.h"), but the top itself is
@@ -41,4 +43,5 @@ function(crisp_test)
   target_link_libraries(${TEST_NAME} PRIVATE crisp_flags ${TEST_LINKS} GTest::gmock GTest::gtest_main)
   gtest_discover_tests(${TEST_NAME} DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS ${TEST_LABEL} TIMEOUT ${TEST_TIMEOUT})
+  crisp_patient_tests(${TEST_NAME} ${TEST_TIMEOUT})
 endfunction()

@@ -12,6 +12,7 @@
 #include "base/cgroup_dir.h"
 #include "base/core/epoll_loop.h"
 #include "base/core/file.h"
+#include "base/core/launch_cgroup.h"
 #include "base/core/reaper.h"
 #include "base/lane.h"
 #include "base/telemetry.h"
@@ -20,6 +21,8 @@
 #include "server/metrics/prometheus_text.h"
 #include "server/room_options.h"
 #include "server/rpc/server.h"
+#include "server/streaming/sessions.h"
+#include "server/streaming/streaming_server.h"
 
 namespace crisp {
 namespace {
@@ -27,21 +30,28 @@ namespace {
 constexpr size_t kMaxQueuedCalls = 4096;
 constexpr auto kEmptyHelpers = std::chrono::seconds(10);
 constexpr auto kHelperPatience = std::chrono::seconds(5);
-constexpr auto kCutOff = std::chrono::seconds(10);  // beyond timeouts.shutdown
+constexpr auto kSessionsEnd = std::chrono::seconds(3);  // streaming clients at a stop
+constexpr auto kCutOff = std::chrono::seconds(10);      // beyond timeouts.shutdown
 
 // A cgroup for processes of crisp's own, held open for those who start them.
 struct OwnedCgroup {
   CgroupDir group;
   std::vector<UniqueFd> dirs;
+  std::unique_ptr<LaunchCgroup> place;
 
   std::vector<int> fds() const {
     std::vector<int> out;
     for (const UniqueFd& dir : dirs) out.push_back(dir.get());
     return out;
   }
+  Status OpenPlace(const CgroupLayout& layout) {
+    place = CRISP_TRY(LaunchCgroup::Open(CRISP_TRY(group.OpenDirs()), layout.v2));
+    return OkStatus();
+  }
   // Once nothing runs in it any more; the next daemon makes it anew.
   void Remove() {
     if (dirs.empty()) return;
+    place.reset();
     dirs.clear();
     const Status removed = group.EnsureRemoved();
     if (!removed.ok()) log::Debug("cgroup stays", {{"cgroup", group.path()}, {"error", removed}});
@@ -56,7 +66,7 @@ struct OwnedCgroup {
       log::Warning("left processes are killed", {{"cgroup", path}, {"why", empty}});
     }
     CRISP_RETURN_IF_ERROR(dir.KillAll(MonoNow() + kEmptyHelpers).Wrap("empty cgroup ", path));
-    return OwnedCgroup{dir, CRISP_TRY(dir.OpenDirs())};
+    return OwnedCgroup{dir, CRISP_TRY(dir.OpenDirs()), nullptr};
   }
 };
 
@@ -123,6 +133,7 @@ struct Daemon::Parts {
   Status MakeCgroups();
   Status OpenRuntimes();
   Status OpenRooms();
+  Status OpenStreaming();
   Status Serve();
   void StopThreads();
 
@@ -146,6 +157,7 @@ struct Daemon::Parts {
   std::unique_ptr<Lane> pull_lane;
   std::unique_ptr<Lane> exec_lane;
   std::unique_ptr<pod::PodService> pods;
+  std::unique_ptr<streaming::StreamingServer> streaming;
   std::unique_ptr<metrics::HttpEndpoint> metrics;
   std::unique_ptr<rpc::Server> server;
 };
@@ -154,6 +166,9 @@ Daemon::Parts::~Parts() {
   StopThreads();
   server.reset();
   metrics.reset();
+  streaming.reset();
+  // Execs that are still running hold their containers.
+  if (loop != nullptr) loop->DropCallbacks();
   pods.reset();
   images.reset();
   network.reset();
@@ -197,6 +212,7 @@ Status Daemon::Parts::MakeCgroups() {
   const auto c = config.Get();
   helper_cgroup =
       CRISP_TRY(OwnedCgroup::OpenEmpty(&cgroup_layout, OwnCgroup(*c, "helpers"), kHelperPatience));
+  CRISP_RETURN_IF_ERROR(helper_cgroup.OpenPlace(cgroup_layout));
   pull_cgroup =
       CRISP_TRY(OwnedCgroup::OpenEmpty(&cgroup_layout, OwnCgroup(*c, "pull"), Duration::zero()));
   return OkStatus();
@@ -209,7 +225,7 @@ Status Daemon::Parts::OpenRuntimes() {
     oci::RuntimeOptions options = ToRuntimeOptions(*c, name);
     CRISP_RETURN_IF_ERROR(EnsureDirectory(options.root, 0711));
     options.cgroup_layout = &cgroup_layout;
-    options.helper_cgroup_dirs = helper_cgroup.fds();
+    options.helper_place = helper_cgroup.place.get();
     options.reaper = &reaper;
     options.telemetry = &telemetry;
     Result<std::unique_ptr<oci::Runtime>> opened = oci::Runtime::Open(std::move(options));
@@ -239,7 +255,7 @@ Status Daemon::Parts::OpenRuntimes() {
 Status Daemon::Parts::OpenRooms() {
   const auto c = config.Get();
   network::Options network_options = ToNetworkOptions(*c);
-  network_options.helper_cgroup_dirs = helper_cgroup.fds();
+  network_options.helper_place = helper_cgroup.place.get();
   network_options.reaper = &reaper;
   network_options.loop = loop.get();
   network_options.telemetry = &telemetry;
@@ -272,6 +288,18 @@ Status Daemon::Parts::OpenRooms() {
   return OkStatus();
 }
 
+Status Daemon::Parts::OpenStreaming() {
+  const auto c = config.Get();
+  if (c->streaming.address.empty()) return OkStatus();
+  streaming::Options options = ToStreamingOptions(*c);
+  options.starters = {streaming::StartExecSession, streaming::StartAttachSession,
+                      streaming::StartForward};
+  options.pods = pods.get();
+  options.telemetry = &telemetry;
+  streaming = CRISP_TRY(streaming::StreamingServer::Open(std::move(options)).Wrap("streaming"));
+  return OkStatus();
+}
+
 Status Daemon::Parts::Serve() {
   const auto c = config.Get();
   if (!c->metrics_address.empty()) {
@@ -284,6 +312,7 @@ Status Daemon::Parts::Serve() {
   backend.pods = pods.get();
   backend.images = images.get();
   backend.network = network.get();
+  backend.streaming = streaming.get();
   backend.work_lane = work_lane.get();
   backend.pull_lane = pull_lane.get();
   backend.default_handler = default_handler;
@@ -291,10 +320,12 @@ Status Daemon::Parts::Serve() {
   return OkStatus();
 }
 
-// Calls first (their answers need lanes and loop), then the lanes (their jobs need the loop), then
-// the loop; what is destroyed afterwards meets no other thread.
+// Calls first (their answers need lanes and loop), then the streaming sessions (what they open
+// comes from the lanes), then the lanes (their jobs need the loop), then the loop; what is
+// destroyed afterwards meets no other thread.
 void Daemon::Parts::StopThreads() {
   if (server != nullptr) server->Shutdown(MonoNow() + config.Get()->timeouts.shutdown);
+  if (streaming != nullptr) streaming->Shutdown(MonoNow() + kSessionsEnd);
   for (Lane* lane : {work_lane.get(), pull_lane.get(), exec_lane.get()}) {
     if (lane != nullptr) lane->Shutdown();
   }
@@ -316,6 +347,7 @@ Result<std::unique_ptr<Daemon>> Daemon::Open(config::Config config, Logging* log
   CRISP_RETURN_IF_ERROR(parts->MakeCgroups());
   CRISP_RETURN_IF_ERROR(parts->OpenRuntimes());
   CRISP_RETURN_IF_ERROR(parts->OpenRooms());
+  CRISP_RETURN_IF_ERROR(parts->OpenStreaming());
   CRISP_RETURN_IF_ERROR(parts->Serve());
   return std::unique_ptr<Daemon>(new Daemon(std::move(parts)));
 }
@@ -326,9 +358,18 @@ Status Daemon::Reload(const config::Config& next) {
   effective.log = next.log;
   effective.image.registries = next.image.registries;
   effective.image.pinned = next.image.pinned;
-  // The log is the only part that can fail, so it goes first: then all of the rest happens.
+  // Not a setting but the files behind it; first, because there is nothing to take back.
+  if (parts_->streaming != nullptr) {
+    CRISP_RETURN_IF_ERROR(parts_->streaming->ReloadCertificates().Wrap("streaming"));
+  }
+  // Log and images (they read registries.conf) can fail: all or nothing.
   CRISP_RETURN_IF_ERROR(parts_->logging->Apply(effective.log));
-  parts_->images->Reload(ToRegistries(effective), effective.image.pinned);
+  if (Status images = parts_->images->Reload(ToRegistries(effective), effective.image.pinned);
+      !images.ok()) {
+    const Status back = parts_->logging->Apply(now->log);
+    if (!back.ok()) log::Warning("the log stays at its new target", {{"error", back}});
+    return images;
+  }
   for (const std::string& key : config::Compare(effective, next).need_restart) {
     if (key == "default_runtime" && next.default_runtime_found) continue;  // chosen at start
     log::Warning("setting changed, but it needs a restart", {{"key", key}});

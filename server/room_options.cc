@@ -7,10 +7,44 @@
 
 namespace crisp {
 
+namespace {
+
+void FillEndpoint(const config::RegistryEndpoint& from, image::EndpointOptions* out) {
+  out->plain_http = from.plain_http;
+  out->skip_tls_verify = from.skip_tls_verify;
+  if (!from.ca_file.empty()) out->ca_files = {from.ca_file};
+  out->client_cert_file = from.client_cert_file;
+  out->client_key_file = from.client_key_file;
+  out->headers = from.headers;
+}
+
+image::MirrorUse ToMirrorUse(config::MirrorUse use) {
+  switch (use) {
+    case config::MirrorUse::kAll:
+      return image::MirrorUse::kAll;
+    case config::MirrorUse::kDigestOnly:
+      return image::MirrorUse::kDigestOnly;
+    case config::MirrorUse::kTagOnly:
+      return image::MirrorUse::kTagOnly;
+  }
+  return image::MirrorUse::kAll;
+}
+
+}  // namespace
+
 std::map<std::string, image::RegistryOptions> ToRegistries(const config::Config& config) {
   std::map<std::string, image::RegistryOptions> out;
   for (const auto& [host, registry] : config.image.registries) {
-    out[host] = {registry.mirrors, registry.plain_http, registry.skip_tls_verify, registry.ca_file};
+    image::RegistryOptions& options = out[host];
+    FillEndpoint(registry, &options);
+    options.blocked = registry.blocked;
+    for (const config::Mirror& mirror : registry.mirrors) {
+      image::MirrorOptions& added = options.mirrors.emplace_back();
+      FillEndpoint(mirror, &added);
+      added.location = mirror.location;
+      added.override_path = mirror.override_path;
+      added.use = ToMirrorUse(mirror.use);
+    }
   }
   return out;
 }
@@ -20,7 +54,11 @@ image::Options ToImageOptions(const config::Config& config) {
   out.root = config.root;
   out.pull_binary = config.binaries.pull;
   out.registries = ToRegistries(config);
+  out.registry_files = {config.image.registries_conf, config.image.certs_dirs,
+                        config.image.auth_file, config.image.namespace_auth_dir};
   out.parallel_layers = static_cast<int>(config.image.parallel_layers);
+  out.transfers = static_cast<int>(config.image.transfers);
+  out.max_layer_bytes = config.image.max_layer_bytes;
   out.pinned_images = config.image.pinned;
   out.pull_stall_seconds =
       static_cast<int>(std::chrono::ceil<std::chrono::seconds>(config.image.stall_timeout).count());
@@ -76,6 +114,15 @@ pod::Options ToPodOptions(const config::Config& config) {
   out.shm_size_bytes = config.shm_size_bytes;
   out.runtime_deadline = config.timeouts.runtime;
   out.kill_deadline = config.timeouts.kill;
+  return out;
+}
+
+streaming::Options ToStreamingOptions(const config::Config& config) {
+  streaming::Options out;
+  out.address = config.streaming.address;
+  out.tls = {config.streaming.tls_cert, config.streaming.tls_key, config.streaming.tls_client_ca};
+  out.max_sessions = static_cast<size_t>(config.streaming.max_sessions);
+  out.idle_timeout = config.streaming.idle_timeout;
   return out;
 }
 

@@ -10,6 +10,7 @@
 #include "oci/runtime.h"
 #include "pod/pod_service.h"
 #include "server/config/config.h"
+#include "server/streaming/streaming_server.h"
 
 namespace crisp {
 
@@ -18,6 +19,7 @@ image::Options ToImageOptions(const config::Config& config);
 network::Options ToNetworkOptions(const config::Config& config);
 oci::RuntimeOptions ToRuntimeOptions(const config::Config& config, const std::string& handler);
 pod::Options ToPodOptions(const config::Config& config);
+streaming::Options ToStreamingOptions(const config::Config& config);
 
 // Cgroups of this daemon's own processes. Two daemons on one machine must not empty each other's:
 // a state directory other than the usual one becomes part of the name.

@@ -115,7 +115,7 @@ void HttpEndpoint::Read(Connection* connection) {
     connection->response =
         Answer("431 Request Header Fields Too Large", "text/plain", "request too large\n", true);
   } else if (complete) {
-    connection->response = Respond(connection->request);
+    connection->response = Respond(connection->request, render_);
   }
 }
 
@@ -141,22 +141,23 @@ void HttpEndpoint::Drop(uint64_t id) {
   connections_.erase(it);
 }
 
-std::string HttpEndpoint::Respond(const std::string& request) const {
-  const std::string line = request.substr(0, request.find("\r\n"));
+std::string HttpEndpoint::Respond(std::string_view request,
+                                  const std::function<std::string()>& render) {
+  const std::string_view line = request.substr(0, request.find("\r\n"));
   const size_t first = line.find(' ');
   const size_t second = line.find(' ', first + 1);
-  if (first == std::string::npos || second == std::string::npos ||
+  if (first == std::string_view::npos || second == std::string_view::npos ||
       line.compare(second + 1, 7, "HTTP/1.") != 0) {
     return Answer("400 Bad Request", "text/plain", "not an HTTP/1 request\n", true);
   }
-  const std::string method = line.substr(0, first);
-  std::string path = line.substr(first + 1, second - first - 1);
+  const std::string_view method = line.substr(0, first);
+  std::string_view path = line.substr(first + 1, second - first - 1);
   path = path.substr(0, path.find('?'));
   if (path != "/metrics") return Answer("404 Not Found", "text/plain", "try /metrics\n", true);
   if (method != "GET" && method != "HEAD") {
     return Answer("405 Method Not Allowed", "text/plain", "GET or HEAD\n", true);
   }
-  return Answer("200 OK", kContentType, render_(), method == "GET");
+  return Answer("200 OK", kContentType, render(), method == "GET");
 }
 
 }  // namespace crisp::metrics

@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/core/epoll_loop.h"
 #include "base/core/result.h"
@@ -29,6 +30,8 @@ class HttpEndpoint {
   HttpEndpoint& operator=(const HttpEndpoint&) = delete;
 
   int port() const { return port_; }
+  // The answer to a whole request head.
+  static std::string Respond(std::string_view request, const std::function<std::string()>& render);
 
  private:
   struct Connection {
@@ -48,7 +51,6 @@ class HttpEndpoint {
   // False when the connection is finished or broken.
   bool Write(Connection* connection);
   void Drop(uint64_t id);
-  std::string Respond(const std::string& request) const;
 
   EpollLoop* loop_;
   UniqueFd listener_;

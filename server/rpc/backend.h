@@ -21,6 +21,7 @@
 #include "pod/pod_service.h"
 #include "server/cli/admin.pb.h"
 #include "server/config/config.h"
+#include "server/streaming/streaming_server.h"
 
 namespace crisp::rpc {
 
@@ -55,6 +56,7 @@ struct Backend {
   pod::PodService* pods = nullptr;
   image::ImageService* images = nullptr;
   network::Network* network = nullptr;
+  streaming::StreamingServer* streaming = nullptr;  // none: streaming is off
   Lane* work_lane = nullptr;
   Lane* pull_lane = nullptr;
   std::string default_handler;
@@ -72,6 +74,14 @@ Status AnswerListImages(const Backend& backend, const v1::ListImagesRequest& req
 Status AnswerImageStatus(const Backend& backend, const v1::ImageStatusRequest& request,
                          v1::ImageStatusResponse* response);
 Status AnswerImageFsInfo(const Backend& backend, v1::ImageFsInfoResponse* response);
+Status AnswerListPulls(const Backend& backend, admin::ListPullsResponse* response);
+
+Status AnswerExec(const Backend& backend, const v1::ExecRequest& request,
+                  v1::ExecResponse* response);
+Status AnswerAttach(const Backend& backend, const v1::AttachRequest& request,
+                    v1::AttachResponse* response);
+Status AnswerPortForward(const Backend& backend, const v1::PortForwardRequest& request,
+                         v1::PortForwardResponse* response);
 
 // Slow.
 void StartPullImage(const Backend& backend, v1::PullImageRequest request, CancelToken cancel,
@@ -80,6 +90,12 @@ void StartRemoveImage(const Backend& backend, v1::RemoveImageRequest request, Ca
                       Done<v1::RemoveImageResponse> done);
 void StartImportImage(const Backend& backend, admin::ImportImageRequest request, CancelToken cancel,
                       Done<admin::ImportImageResponse> done);
+void StartExportImage(const Backend& backend, admin::ExportImageRequest request, CancelToken cancel,
+                      Done<admin::ExportImageResponse> done);
+void StartCheckImages(const Backend& backend, admin::CheckImagesRequest request, CancelToken cancel,
+                      Done<admin::CheckImagesResponse> done);
+void StartCollectImages(const Backend& backend, admin::CollectImagesRequest request,
+                        CancelToken cancel, Done<admin::CollectImagesResponse> done);
 
 // Runs `work` on the lane unless the call is cancelled by then, and gives its result to `done`.
 template <typename Response, typename Work>

@@ -103,8 +103,8 @@ class EventCalls {
    private:
     void EndLocked(const Status& status) {
       if (std::exchange(ended_, true)) return;
-      WireStatus wire = ToWire(status);
-      Finish(grpc::Status(static_cast<grpc::StatusCode>(wire.code), std::move(wire.message)));
+      const WireStatus wire = ToWire(status);
+      Finish(grpc::Status(static_cast<grpc::StatusCode>(wire.code), wire.message));
     }
 
     EventCalls* const owner_;

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <condition_variable>
+#include <mutex>
 #include <optional>
 
 #include "cri-api/api.grpc.pb.h"
@@ -20,9 +22,11 @@ namespace {
 // Clients send and accept at most 16 MiB (cri-contract section 1); some room for the envelope.
 constexpr int kMaxMessage_bytes = (16 << 20) + (64 << 10);
 
+constexpr auto kQuickCallsGrace = std::chrono::milliseconds(50);
+
 grpc::Status ToGrpc(const Status& status) {
-  WireStatus wire = ToWire(status);
-  return grpc::Status(static_cast<grpc::StatusCode>(wire.code), std::move(wire.message));
+  const WireStatus wire = ToWire(status);
+  return grpc::Status(static_cast<grpc::StatusCode>(wire.code), wire.message);
 }
 
 MonoTime DeadlineOf(const grpc::CallbackServerContext& context) {
@@ -33,12 +37,40 @@ MonoTime DeadlineOf(const grpc::CallbackServerContext& context) {
   return MonoNow() + left;
 }
 
+// Counts the slow calls under way, so that a shutdown waits for them and for nothing else: gRPC's
+// own waits for the connections, and an idle client may take 5 s to notice that it should close.
+class OpenCalls {
+ public:
+  // False: the server is stopping.
+  bool Enter() {
+    std::lock_guard lock(mutex_);
+    if (!closed_) ++count_;
+    return !closed_;
+  }
+  void Leave() {
+    std::lock_guard lock(mutex_);
+    if (--count_ == 0) changed_.notify_all();
+  }
+  void CloseAndWait(MonoTime deadline) {
+    std::unique_lock lock(mutex_);
+    closed_ = true;
+    changed_.wait_until(lock, deadline, [this] { return count_ == 0; });
+  }
+
+ private:
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  int count_ = 0;
+  bool closed_ = false;
+};
+
 // One slow call: alive from its arrival until gRPC has sent the answer.
 template <typename Response>
 class SlowCall final : public grpc::ServerUnaryReactor {
  public:
-  SlowCall(Method* method, const grpc::CallbackServerContext& context, Response* response)
-      : method_(method), response_(response), cancel_(DeadlineOf(context)) {}
+  SlowCall(Method* method, const grpc::CallbackServerContext& context, Response* response,
+           OpenCalls* open)
+      : method_(method), response_(response), open_(open), cancel_(DeadlineOf(context)) {}
 
   CancelToken token() const { return cancel_.token(); }
 
@@ -54,11 +86,16 @@ class SlowCall final : public grpc::ServerUnaryReactor {
   }
 
   void OnCancel() override { cancel_.Cancel(); }
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    OpenCalls* open = open_;
+    delete this;
+    open->Leave();
+  }
 
  private:
   Method* method_;
   Response* response_;  // gRPC's, valid until OnDone
+  OpenCalls* open_;
   CancelSource cancel_;
   MonoTime begun_ = MonoNow();
 };
@@ -75,6 +112,7 @@ struct Context {
   Backend backend;
   CallLog calls;
   EventCalls events;
+  OpenCalls open;
 
   template <typename Request, typename Answer>
   grpc::ServerUnaryReactor* Quick(std::string_view name, grpc::CallbackServerContext* context,
@@ -94,7 +132,15 @@ struct Context {
                                  const Request& request, Response* response, Start start) {
     Method* method = calls.Get(name);
     method->LogRequest(request);
-    auto* call = new SlowCall<Response>(method, *context, response);  // deletes itself in OnDone
+    if (!open.Enter()) {
+      const Status stopping = Unavailable("crispd is stopping");
+      method->Record(stopping, Duration::zero());
+      grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+      reactor->Finish(ToGrpc(stopping));
+      return reactor;
+    }
+    // Deletes itself in OnDone.
+    auto* call = new SlowCall<Response>(method, *context, response, &open);
     start(request, call->token(),
           [call](Result<Response> result) { call->Complete(std::move(result)); });
     return call;
@@ -146,6 +192,10 @@ class RuntimeCalls final : public v1::RuntimeService::CallbackService {
   CRISP_QUICK(RuntimeConfig, AnswerRuntimeConfig(context_->backend, response))
   CRISP_QUICK(UpdateRuntimeConfig, AnswerUpdateRuntimeConfig(context_->backend, *request))
 
+  CRISP_QUICK(Exec, AnswerExec(context_->backend, *request, response))
+  CRISP_QUICK(Attach, AnswerAttach(context_->backend, *request, response))
+  CRISP_QUICK(PortForward, AnswerPortForward(context_->backend, *request, response))
+
   CRISP_POD_QUICK(PodSandboxStatus)
   CRISP_POD_QUICK(ListPodSandbox)
   CRISP_POD_QUICK(ListContainers)
@@ -170,9 +220,6 @@ class RuntimeCalls final : public v1::RuntimeService::CallbackService {
     return context_->events.Open(context_->backend.pods);
   }
 
-  CRISP_NOT_SERVED(Exec)
-  CRISP_NOT_SERVED(Attach)
-  CRISP_NOT_SERVED(PortForward)
   CRISP_NOT_SERVED(PodSandboxStats)
   CRISP_NOT_SERVED(ListPodSandboxStats)
   CRISP_NOT_SERVED(CheckpointContainer)
@@ -223,6 +270,42 @@ class AdminCalls final : public admin::Admin::CallbackService {
                                              std::move(done));
                           });
   }
+  grpc::ServerUnaryReactor* ListPulls(grpc::CallbackServerContext* context,
+                                      const admin::ListPullsRequest* request,
+                                      admin::ListPullsResponse* response) override {
+    return context_->Quick("ListPulls", context, *request,
+                           [&] { return AnswerListPulls(context_->backend, response); });
+  }
+  grpc::ServerUnaryReactor* ExportImage(grpc::CallbackServerContext* context,
+                                        const admin::ExportImageRequest* request,
+                                        admin::ExportImageResponse* response) override {
+    return context_->Slow("ExportImage", context, *request, response,
+                          [this](const admin::ExportImageRequest& r, CancelToken cancel,
+                                 Done<admin::ExportImageResponse> done) {
+                            StartExportImage(context_->backend, r, std::move(cancel),
+                                             std::move(done));
+                          });
+  }
+  grpc::ServerUnaryReactor* CheckImages(grpc::CallbackServerContext* context,
+                                        const admin::CheckImagesRequest* request,
+                                        admin::CheckImagesResponse* response) override {
+    return context_->Slow("CheckImages", context, *request, response,
+                          [this](const admin::CheckImagesRequest& r, CancelToken cancel,
+                                 Done<admin::CheckImagesResponse> done) {
+                            StartCheckImages(context_->backend, r, std::move(cancel),
+                                             std::move(done));
+                          });
+  }
+  grpc::ServerUnaryReactor* CollectImages(grpc::CallbackServerContext* context,
+                                          const admin::CollectImagesRequest* request,
+                                          admin::CollectImagesResponse* response) override {
+    return context_->Slow("CollectImages", context, *request, response,
+                          [this](const admin::CollectImagesRequest& r, CancelToken cancel,
+                                 Done<admin::CollectImagesResponse> done) {
+                            StartCollectImages(context_->backend, r, std::move(cancel),
+                                               std::move(done));
+                          });
+  }
 
  private:
   Context* context_;
@@ -258,7 +341,7 @@ Status SetOwnership(const config::Socket& socket) {
 
 struct Server::Impl {
   Impl(Backend backend, Telemetry* telemetry)
-      : context{std::move(backend), CallLog(telemetry), {}},
+      : context{std::move(backend), CallLog(telemetry), {}, {}},
         runtime(&context),
         image(&context),
         admin(&context) {
@@ -307,9 +390,9 @@ Result<std::unique_ptr<Server>> Server::Open(const config::Socket& socket, Backe
 void Server::Shutdown(MonoTime grace) {
   if (impl_->server == nullptr) return;
   impl_->context.events.EndAll();
-  const auto left = std::max(grace - MonoNow(), MonoTime::duration::zero());
-  impl_->server->Shutdown(std::chrono::system_clock::now() +
-                          std::chrono::duration_cast<std::chrono::microseconds>(left));
+  impl_->context.open.CloseAndWait(grace);
+  // What is left are quick calls and clients that keep their connection.
+  impl_->server->Shutdown(std::chrono::system_clock::now() + kQuickCallsGrace);
   impl_->server.reset();
 }
 

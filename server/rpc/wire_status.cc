@@ -24,7 +24,8 @@ WireStatus ToWire(const Status& status) {
   out.code = static_cast<int>(status.code());
   out.message = SanitizeUtf8(status.message());
   while (EncodedSize(out.message) > kMaxEncoded_bytes) {
-    out.message = TruncateUtf8(std::move(out.message), out.message.size() * 3 / 4);
+    const size_t shorter = out.message.size() * 3 / 4;
+    out.message = TruncateUtf8(std::move(out.message), shorter);
   }
   return out;
 }

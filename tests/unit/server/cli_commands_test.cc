@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "server/cli/commands.h"
+#include "server/cli/image_commands.h"
 
 namespace crisp::cli {
 namespace {
@@ -41,6 +42,26 @@ TEST(CommandsTest, NobodyThereIsAFailure) {
   EXPECT_EQ(RunCommandLine({"status", "--socket", "/nonexistent/crisp.sock"}), kFailureExit);
   EXPECT_EQ(RunCommandLine({"config", "show", "--config", "/nonexistent"}), kFailureExit);
   EXPECT_EQ(RunCommandLine({"run", "--env", "novalue", "image"}), kFailureExit);
+}
+
+TEST(ProgressLineTest, FitsIntoItsColumns) {
+  ::crisp::admin::v1::Pull pull;
+  EXPECT_THAT(ProgressLine(pull, 80), HasSubstr("manifest"));
+  pull.set_layers_total(9);
+  pull.set_layers_ready(3);
+  pull.set_bytes_total(300 << 20);
+  pull.set_bytes_received(100 << 20);
+  const std::string line = ProgressLine(pull, 80);
+  EXPECT_THAT(line, HasSubstr("3/9 layers  [=============>"));
+  EXPECT_THAT(line, HasSubstr("100.0 MiB of 300.0 MiB"));
+  for (const size_t columns : {1u, 20u, 30u, 40u, 60u, 200u}) {
+    for (const int64_t bytes : {int64_t{-1}, int64_t{0}, int64_t{1}, int64_t{1} << 50}) {
+      pull.set_bytes_received(bytes);
+      EXPECT_LE(ProgressLine(pull, columns).size(), columns);
+    }
+  }
+  pull.set_bytes_total(0);  // everything was there
+  EXPECT_THAT(ProgressLine(pull, 80), HasSubstr("0 B of 0 B"));
 }
 
 TEST(CommandsTest, HelpIsNoMistake) {

@@ -100,7 +100,8 @@ default_sysctls: {}
   EXPECT_EQ(config.network.plugin_timeout, std::chrono::seconds(90));
   EXPECT_THAT(config.network.plugin_dirs, ElementsAre("/a", "/b"));
   EXPECT_TRUE(config.image.registries.at("localhost:5000").plain_http);
-  EXPECT_THAT(config.image.registries.at("localhost:5000").mirrors, ElementsAre("http://m:80"));
+  ASSERT_EQ(config.image.registries.at("localhost:5000").mirrors.size(), 1u);
+  EXPECT_EQ(config.image.registries.at("localhost:5000").mirrors[0].location, "http://m:80");
   EXPECT_EQ(config.lanes.work, 3);
   EXPECT_EQ(config.log_line_limit_bytes, 32 << 10);
   EXPECT_EQ(config.shm_size_bytes, 1 << 30);
@@ -190,7 +191,8 @@ TEST_F(ConfigLoadTest, MissingMainFile) {
 TEST_F(ConfigLoadTest, ShowRoundTrips) {
   WriteMain(
       "runtimes: {runc: {sandbox: process}}\n"
-      "image: {registries: {'r:1': {mirrors: [a, 'b c'], ca_file: /ca}}, pinned: ['x: y']}\n"
+      "image: {registries: {'r:1': {mirrors: [a, {location: 'b:1/c', pull: tag-only,"
+      " ca_file: /m}], ca_file: /ca, headers: {}}}, pinned: ['x: y']}\n"
       "default_sysctls: {net.core.somaxconn: '1024'}\nlog_line_limit: 17KiB\n"
       "network: {plugin_timeout: 1500ms}\n");
   const Result<Loaded> first = LoadAll();
@@ -237,6 +239,42 @@ TEST_F(ConfigLoadTest, DeployedFileIsTheDefaultFile) {
   EXPECT_EQ(*deployed, DefaultFile()) << "write it anew: crisp config default > deploy/crisp.yaml";
 }
 
+TEST_F(ConfigLoadTest, MirrorsAreTextOrMaps) {
+  WriteMain(
+      "image:\n  registries:\n    r:\n      blocked: true\n      headers: {X-Token: hush}\n"
+      "      mirrors:\n        - m:1\n        - location: https://n/api\n"
+      "          override_path: true\n          pull: digest-only\n"
+      "          client_cert_file: /c\n          client_key_file: /k\n"
+      "          headers: {Authorization: hush}\n");
+  const Result<Loaded> loaded = LoadAll();
+  ASSERT_TRUE(loaded.ok()) << loaded.status().ToString();
+  const Registry& registry = loaded->config.image.registries.at("r");
+  EXPECT_TRUE(registry.blocked);
+  EXPECT_EQ(registry.headers.at("X-Token"), "hush");
+  ASSERT_EQ(registry.mirrors.size(), 2u);
+  EXPECT_EQ(registry.mirrors[0].location, "m:1");
+  EXPECT_TRUE(registry.mirrors[1].override_path);
+  EXPECT_EQ(registry.mirrors[1].use, MirrorUse::kDigestOnly);
+  EXPECT_EQ(registry.mirrors[1].client_key_file, "/k");
+  // Shown, but not with what may be a secret.
+  const std::string shown = ToYaml(ToValue(loaded->config));
+  EXPECT_THAT(shown, HasSubstr("X-Token"));
+  EXPECT_THAT(shown, testing::Not(HasSubstr("hush")));
+}
+
+TEST_F(ConfigLoadTest, BadMirrors) {
+  const auto error = [&](const std::string& mirror) {
+    return ErrorOf("image: {registries: {r: {mirrors: [" + mirror + "]}}}\n");
+  };
+  EXPECT_THAT(error("'ftp://x'"), HasSubstr("http or https URL"));
+  EXPECT_THAT(error("'a b'"), HasSubstr("host[:port][/path]"));
+  EXPECT_THAT(error("{pull: all}"), HasSubstr("without location"));
+  EXPECT_THAT(error("{location: a, pull: some}"), HasSubstr("digest-only"));
+  EXPECT_THAT(error("{location: a, speed: 9}"), HasSubstr("unknown key 'speed'"));
+  EXPECT_THAT(error("{location: a, client_cert_file: /x}"), HasSubstr("both or none"));
+  EXPECT_THAT(error("{location: a, headers: {'a:b': c}}"), HasSubstr("without ':'"));
+}
+
 TEST_F(ConfigLoadTest, CompareTellsReloadableFromRest) {
   WriteMain("{}\n");
   const Result<Loaded> before = LoadAll();
@@ -248,7 +286,9 @@ TEST_F(ConfigLoadTest, CompareTellsReloadableFromRest) {
   EXPECT_THAT(
       changes.reloadable,
       ElementsAre("log.level", "image.registries.r.mirrors", "image.registries.r.plain_http",
-                  "image.registries.r.skip_tls_verify", "image.registries.r.ca_file"));
+                  "image.registries.r.skip_tls_verify", "image.registries.r.ca_file",
+                  "image.registries.r.client_cert_file", "image.registries.r.client_key_file",
+                  "image.registries.r.headers", "image.registries.r.blocked"));
   EXPECT_THAT(Compare(after->config, after->config).reloadable, IsEmpty());
 }
 

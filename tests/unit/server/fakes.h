@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "fake_pods.h"
 #include "server/config/load.h"
 #include "server/rpc/backend.h"
 
@@ -44,6 +45,17 @@ class FakeImages final : public image::ImageService {
     removed.push_back(reference);
     return OkStatus();
   }
+  std::vector<image::PullProgress> Pulls() const override { return pulls; }
+  Result<image::CheckReport> Check(bool repair, const CancelToken&) override {
+    check_report.layers_checked = repair ? 2 : 1;
+    return check_report;
+  }
+  image::Collected Collect() override { return {3, 4}; }
+  Status Export(const std::string& reference, const std::string& path,
+                const CancelToken&) override {
+    exported = {reference, path};
+    return OkStatus();
+  }
   image::FsInfo GetFsInfo() const override { return {"/store", 5, 6, 7}; }
   Result<image::LeasePtr> Acquire(const std::string&) override { return NotFound("lease"); }
   Status MountRootfs(const image::Lease&, const std::string&, const std::string&,
@@ -51,9 +63,14 @@ class FakeImages final : public image::ImageService {
     return OkStatus();
   }
   void CollectGarbage() override {}
-  void Reload(std::map<std::string, image::RegistryOptions>, std::vector<std::string>) override {}
+  Status Reload(std::map<std::string, image::RegistryOptions>, std::vector<std::string>) override {
+    return OkStatus();
+  }
 
   std::vector<image::ImagePtr> images;
+  std::vector<image::PullProgress> pulls;
+  image::CheckReport check_report;
+  std::vector<std::string> exported;
   Status find_error;
   Status pull_error;
   std::function<void(const image::PullRequest&)> on_pull;
@@ -103,107 +120,6 @@ class FakeRuntime final : public oci::Runtime {
   oci::RuntimeOptions options_;
   oci::RuntimeFeatures features_;
   CgroupLayout layout_;
-};
-
-// Gives what a test pushes.
-class FakeEvents {
- public:
-  void Push(const std::string& id) {
-    std::function<void()> notify;
-    {
-      std::lock_guard lock(mutex_);
-      ids_.push_back(id);
-      notify = notify_;
-    }
-    if (notify) notify();
-  }
-  std::unique_ptr<pod::EventReader> Subscribe(std::function<void()> notify) {
-    std::lock_guard lock(mutex_);
-    notify_ = std::move(notify);
-    return std::make_unique<Reader>(this);
-  }
-
- private:
-  class Reader final : public pod::EventReader {
-   public:
-    explicit Reader(FakeEvents* events) : events_(events) {}
-    Result<v1::ContainerEventResponse> Next() override {
-      std::lock_guard lock(events_->mutex_);
-      if (events_->ids_.empty()) return NotFound("none");
-      v1::ContainerEventResponse out;
-      out.set_container_id(events_->ids_.front());
-      events_->ids_.pop_front();
-      return out;
-    }
-
-   private:
-    FakeEvents* events_;
-  };
-  std::mutex mutex_;
-  std::deque<std::string> ids_;
-  std::function<void()> notify_;
-};
-
-class FakePods final : public pod::PodService {
- public:
-  std::unique_ptr<pod::EventReader> SubscribeEvents(std::function<void()> notify) override {
-    return events.Subscribe(std::move(notify));
-  }
-  FakeEvents events;
-
-  Status PodSandboxStatus(const v1::PodSandboxStatusRequest& request,
-                          v1::PodSandboxStatusResponse*) override {
-    return NotFound("sandbox ", request.pod_sandbox_id(), "\xFF");
-  }
-  Status ListPodSandbox(const v1::ListPodSandboxRequest&,
-                        v1::ListPodSandboxResponse* response) override {
-    response->add_items()->set_id("pod");
-    return OkStatus();
-  }
-  Status ListContainers(const v1::ListContainersRequest&, v1::ListContainersResponse*) override {
-    return OkStatus();
-  }
-  Status ContainerStatus(const v1::ContainerStatusRequest&, v1::ContainerStatusResponse*) override {
-    return NotFound("container");
-  }
-  Status UpdatePodSandboxResources(const v1::UpdatePodSandboxResourcesRequest&,
-                                   v1::UpdatePodSandboxResourcesResponse*) override {
-    return OkStatus();
-  }
-  std::vector<oci::Runtime*> Runtimes() const override { return runtimes; }
-
-  // Answers StopContainer when its client gives up, and records what it was told.
-  void StopContainer(v1::StopContainerRequest, CancelToken cancel,
-                     Done<v1::StopContainerResponse> done) override {
-    waiters_.emplace_back([this, cancel, done = std::move(done)] {
-      while (cancel.Check().ok()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-      const Status why = cancel.Check();
-      done(why);
-      cancelled.set_value(why.code());
-    });
-  }
-#define CRISP_FAKE_SLOW(Rpc)                                                       \
-  void Rpc(v1::Rpc##Request, CancelToken, Done<v1::Rpc##Response> done) override { \
-    done(v1::Rpc##Response());                                                     \
-  }
-  CRISP_FAKE_SLOW(RunPodSandbox)
-  CRISP_FAKE_SLOW(StopPodSandbox)
-  CRISP_FAKE_SLOW(RemovePodSandbox)
-  CRISP_FAKE_SLOW(CreateContainer)
-  CRISP_FAKE_SLOW(StartContainer)
-  CRISP_FAKE_SLOW(RemoveContainer)
-  CRISP_FAKE_SLOW(UpdateContainerResources)
-  CRISP_FAKE_SLOW(ReopenContainerLog)
-  CRISP_FAKE_SLOW(ExecSync)
-  CRISP_FAKE_SLOW(ContainerStats)
-  CRISP_FAKE_SLOW(ListContainerStats)
-#undef CRISP_FAKE_SLOW
-
-  std::vector<oci::Runtime*> runtimes;
-  std::promise<Code> cancelled;
-
- private:
-  std::vector<std::jthread> waiters_;  // joined at the end
 };
 
 // A backend of fakes.

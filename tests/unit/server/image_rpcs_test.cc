@@ -148,5 +148,51 @@ TEST_F(ImageRpcsTest, RemoveAndImport) {
   EXPECT_THAT(imported->image_ids(), ElementsAre("/x.tar", "n:1"));
 }
 
+TEST_F(ImageRpcsTest, PullsUnderWay) {
+  rooms_.images.pulls = {{"x", "r/x:1", 5, 9, 2, 100, 40}};
+  admin::ListPullsResponse response;
+  ASSERT_TRUE(AnswerListPulls(rooms_.backend, &response).ok());
+  ASSERT_EQ(response.pulls_size(), 1);
+  EXPECT_EQ(response.pulls(0).requested(), "x");
+  EXPECT_EQ(response.pulls(0).reference(), "r/x:1");
+  EXPECT_EQ(response.pulls(0).layers_total(), 9u);
+  EXPECT_EQ(response.pulls(0).layers_ready(), 2u);
+  EXPECT_EQ(response.pulls(0).bytes_total(), 100);
+  EXPECT_EQ(response.pulls(0).bytes_received(), 40);
+}
+
+TEST_F(ImageRpcsTest, CheckAndCollect) {
+  image::DamagedLayer damaged;
+  damaged.diff_id = "sha256:d";
+  damaged.images = {"r/x:1"};
+  damaged.differences = {"f: missing"};
+  damaged.difference_count = 7;
+  rooms_.images.check_report.damaged = {damaged};
+  admin::CheckImagesRequest check;
+  check.set_repair(true);
+  const auto report = Wait<admin::CheckImagesResponse>([&](Done<admin::CheckImagesResponse> done) {
+    StartCheckImages(rooms_.backend, check, {}, std::move(done));
+  });
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(report->layers_checked(), 2u);
+  ASSERT_EQ(report->damaged_size(), 1);
+  EXPECT_THAT(report->damaged(0).differences(), ElementsAre("f: missing"));
+  EXPECT_EQ(report->damaged(0).difference_count(), 7u);
+  const auto collected =
+      Wait<admin::CollectImagesResponse>([&](Done<admin::CollectImagesResponse> done) {
+        StartCollectImages(rooms_.backend, {}, {}, std::move(done));
+      });
+  ASSERT_TRUE(collected.ok());
+  EXPECT_EQ(collected->layers(), 3u);
+  EXPECT_EQ(collected->bytes(), 4u);
+}
+
+TEST_F(ImageRpcsTest, PullCarriesTheNamespace) {
+  v1::PullImageRequest request = PullRequest("r/x:1");
+  request.mutable_sandbox_config()->mutable_metadata()->set_namespace_("team");
+  ASSERT_TRUE(Pull(request).ok());
+  EXPECT_EQ(rooms_.images.pulled.pod_namespace, "team");
+}
+
 }  // namespace
 }  // namespace crisp::rpc

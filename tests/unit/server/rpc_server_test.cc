@@ -79,10 +79,10 @@ TEST_F(RpcServerTest, ErrorsAreMappedAndValidUtf8) {
 }
 
 TEST_F(RpcServerTest, LaterRpcsSayThatTheyAreNotServed) {
-  v1::ExecResponse response;
-  const grpc::Status unary = runtime_->Exec(&context_, {}, &response);
+  v1::CheckpointContainerResponse response;
+  const grpc::Status unary = runtime_->CheckpointContainer(&context_, {}, &response);
   EXPECT_EQ(unary.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_THAT(unary.error_message(), HasSubstr("Exec: crisp"));
+  EXPECT_THAT(unary.error_message(), HasSubstr("CheckpointContainer: crisp"));
   grpc::ClientContext context;
   auto reader = runtime_->StreamContainers(&context, {});
   v1::StreamContainersResponse part;
@@ -155,6 +155,35 @@ TEST_F(RpcServerTest, ShutdownEndsRunningCalls) {
   EXPECT_FALSE(status.ok());
   EXPECT_FALSE(PathExists(socket_.path));
   rooms_.pods.cancelled.get_future().wait();
+}
+
+TEST_F(RpcServerTest, AnIdleClientDoesNotHoldUpTheShutdown) {
+  v1::VersionResponse version;
+  ASSERT_TRUE(runtime_->Version(&context_, {}, &version).ok());
+  const MonoTime start = MonoNow();
+  server_->Shutdown(start + std::chrono::seconds(30));
+  EXPECT_LT(MonoNow() - start, std::chrono::seconds(1));
+}
+
+TEST_F(RpcServerTest, AShutdownLetsRunningCallsEndAndRefusesNewOnes) {
+  context_.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(500));
+  std::thread caller([&] {
+    v1::StopContainerResponse response;
+    (void)runtime_->StopContainer(&context_, {}, &response);
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  const MonoTime start = MonoNow();
+  std::thread stopper([&] { server_->Shutdown(start + std::chrono::seconds(30)); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  grpc::ClientContext late;
+  v1::CreateContainerResponse created;
+  EXPECT_EQ(runtime_->CreateContainer(&late, {}, &created).error_code(),
+            grpc::StatusCode::UNAVAILABLE);
+  stopper.join();
+  EXPECT_GT(MonoNow() - start, std::chrono::milliseconds(200));
+  EXPECT_LT(MonoNow() - start, std::chrono::seconds(5));
+  EXPECT_EQ(rooms_.pods.cancelled.get_future().get(), Code::kDeadlineExceeded);
+  caller.join();
 }
 
 TEST_F(RpcServerTest, PullAndImportGoThroughTheLane) {

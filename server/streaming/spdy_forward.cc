@@ -1,0 +1,199 @@
+#include "server/streaming/spdy_forward.h"
+
+#include <charconv>
+#include <utility>
+
+#include "base/log.h"
+
+namespace crisp::streaming {
+namespace {
+
+// 1 to 65535, or 0.
+uint16_t ParsePort(std::string_view text) {
+  uint16_t port = 0;
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, port);
+  return parsed.ec == std::errc() && parsed.ptr == end ? port : uint16_t{0};
+}
+
+}  // namespace
+
+class SpdyForward::Handle final : public Channels {
+ public:
+  Handle(std::shared_ptr<SpdyForward> peer, std::shared_ptr<Pair> pair)
+      : peer_(std::move(peer)), pair_(std::move(pair)) {}
+  ~Handle() override {
+    pair_->delivery->Stop();
+    peer_->link_->Release(pair_->data);
+    if (!closed_) {
+      peer_->ResetStream(pair_->error, spdy::ResetStatus::kCancel);
+      peer_->ResetStream(pair_->data, spdy::ResetStatus::kCancel);
+    }
+    peer_->Forget(pair_);
+  }
+
+  void Start(Observer* observer) override { pair_->delivery->Start(observer); }
+  void Send(Channel channel, std::string_view data, std::function<void(Status)> sent) override {
+    peer_->SendOn(Stream(channel), data, std::move(sent), pair_->data);
+  }
+  void Finish(Channel channel) override { peer_->FinishStream(Stream(channel)); }
+  void PauseInput() override { pair_->delivery->Pause(); }
+  void ResumeInput() override { pair_->delivery->Resume(); }
+  ErrorFormat error_format() const override { return ErrorFormat::kText; }
+  // Data that the client sends on from here is dropped (streaming.md section 7).
+  void Close() override {
+    pair_->delivery->Stop();
+    if (std::exchange(closed_, true)) return;
+    Finish(Channel::kData);
+    Finish(Channel::kError);
+  }
+
+ private:
+  spdy::StreamId Stream(Channel channel) const {
+    if (channel == Channel::kData) return pair_->data;
+    return channel == Channel::kError ? pair_->error : 0;
+  }
+
+  const std::shared_ptr<SpdyForward> peer_;
+  const std::shared_ptr<Pair> pair_;
+  bool closed_ = false;
+};
+
+SpdyForward::SpdyForward(const Surroundings* surroundings, std::shared_ptr<Link> link,
+                         std::string sandbox_id)
+    : SpdyPeer(surroundings, std::move(link), spdy::Options()),
+      sandbox_id_(std::move(sandbox_id)) {}
+
+std::shared_ptr<SpdyForward> SpdyForward::Self() {
+  return std::static_pointer_cast<SpdyForward>(shared_from_this());
+}
+
+void SpdyForward::OnFull(bool full) {
+  full_ += full ? 1 : -1;
+  if (full && full_ == 1) link_->PauseReading();
+  if (!full && full_ == 0) link_->ResumeReading();
+}
+
+std::shared_ptr<SpdyForward::Pair> SpdyForward::GetPair(const std::string& key, uint16_t port) {
+  std::shared_ptr<Pair>& pair = pairs_[key];
+  if (pair != nullptr) return pair;
+  pair = std::make_shared<Pair>(surroundings_->context.io, [weak = weak_from_this()](bool full) {
+    if (const auto self = weak.lock()) static_cast<SpdyForward*>(self.get())->OnFull(full);
+  });
+  pair->key = key;
+  pair->port = port;
+  pair->deadline.Start(
+      surroundings_->streams_deadline, [self = weak_from_this(), weak = std::weak_ptr<Pair>(pair)] {
+        const auto peer = self.lock();
+        const auto late = weak.lock();
+        if (peer == nullptr || late == nullptr) return;
+        static_cast<SpdyForward*>(peer.get())->Refuse(late, "timed out waiting for streams");
+      });
+  return pair;
+}
+
+void SpdyForward::OnStream(spdy::StreamId id, const spdy::Headers& headers, bool fin) {
+  const auto type = headers.Find("streamtype");
+  const uint16_t port = ParsePort(headers.Find("port").value_or(""));
+  const bool is_error = type == "error";
+  if (port == 0 || (!is_error && type != "data")) {
+    return engine_.Reset(id, spdy::ResetStatus::kProtocolError);
+  }
+  if (!engine_.Reply(id).ok()) return;
+  // Ancient clients send no request id: their data stream follows the error stream.
+  const std::string key(
+      headers.Find("requestid").value_or(std::to_string(is_error || id < 2 ? id : id - 2)));
+  const std::shared_ptr<Pair> pair = GetPair(key, port);
+  spdy::StreamId& place = is_error ? pair->error : pair->data;
+  if (place != 0) {
+    engine_.Reset(id, spdy::ResetStatus::kProtocolError);
+    return Refuse(pair, Cat("the ", *type, " stream of request ", key, " exists already"));
+  }
+  place = id;
+  by_stream_[id] = pair;
+  if (fin && !is_error) pair->delivery->End(Channel::kData);
+  if (!pair->complete()) return;
+  pair->deadline.Cancel();
+  ready_.push_back(pair);
+}
+
+void SpdyForward::OnData(spdy::StreamId id, std::string_view data, bool fin) {
+  const auto it = by_stream_.find(id);
+  if (it == by_stream_.end() || it->second->data != id) return;
+  const std::shared_ptr<Pair> pair = it->second;
+  pair->delivery->Data(Channel::kData, data);
+  if (fin) pair->delivery->End(Channel::kData);
+}
+
+// The client gives this connection up: with the other stream it could do nothing.
+void SpdyForward::OnReset(spdy::StreamId id, spdy::ResetStatus) {
+  const auto it = by_stream_.find(id);
+  if (it == by_stream_.end()) return;
+  const std::shared_ptr<Pair> pair = it->second;
+  if (pair->running || pair->complete()) {
+    pair->delivery->Closed(Status(Code::kCancelled, "the client reset its stream"));
+  } else {
+    Forget(pair);
+  }
+}
+
+void SpdyForward::AfterFeed() {
+  for (const std::shared_ptr<Pair>& pair : std::exchange(ready_, {})) {
+    const auto it = pairs_.find(pair->key);
+    if (!gone_ && it != pairs_.end() && it->second == pair) Begin(pair);
+  }
+}
+
+void SpdyForward::Begin(const std::shared_ptr<Pair>& pair) {
+  pair->running = true;
+  ++sessions_;
+  const auto self = Self();
+  surroundings_->starters.forward(surroundings_->context, sandbox_id_, pair->port,
+                                  std::make_unique<Handle>(self, pair),
+                                  [self] { self->OnSessionEnded(); });
+}
+
+void SpdyForward::Refuse(const std::shared_ptr<Pair>& pair, std::string text) {
+  if (pair->error != 0 && !gone_) {
+    Result<std::string> header = engine_.StartData(pair->error, text.size(), /*fin=*/true);
+    if (header.ok()) {
+      Piece piece;
+      piece.head = Cat(*header, text);
+      link_->Write(std::move(piece));
+    }
+  }
+  if (pair->running) return;  // its session goes on
+  engine_.Reset(pair->data, spdy::ResetStatus::kCancel);
+  Forget(pair);
+  Pump();
+}
+
+void SpdyForward::Forget(const std::shared_ptr<Pair>& pair) {
+  pair->delivery->Stop();
+  pair->deadline.Cancel();
+  by_stream_.erase(pair->error);
+  by_stream_.erase(pair->data);
+  const auto it = pairs_.find(pair->key);
+  if (it != pairs_.end() && it->second == pair) pairs_.erase(it);
+}
+
+void SpdyForward::OnSessionEnded() {
+  --sessions_;
+  if (gone_ && sessions_ == 0) Over();
+}
+
+void SpdyForward::OnGone(const Status& why) {
+  log::Debug("port-forward connection ends", {{"why", why}, {"forwarded", sessions_}});
+  for (const auto& [key, pair] : std::map(pairs_)) {
+    if (pair->running) {
+      pair->delivery->Closed(why);
+    } else {
+      Forget(pair);
+    }
+  }
+  if (sessions_ == 0) Over();
+}
+
+void SpdyForward::Stop(const Status& why) { Gone(why, spdy::GoawayStatus::kOk); }
+
+}  // namespace crisp::streaming

@@ -1,0 +1,121 @@
+#include "server/streaming/session_output.h"
+
+#include "session_fixtures.h"
+
+namespace crisp::streaming {
+namespace {
+
+class SessionOutputTest : public SessionTest {
+ protected:
+  SessionOutputTest() {
+    auto watch = SocketWatch::Create(&io_, pipe_.first.get());
+    EXPECT_TRUE(watch.ok());
+    watch_ = *std::move(watch);
+    pump_ = std::make_shared<OutputPump>(&io_, pipe_.first.get(), watch_.get(), channels_.get(),
+                                         Channel::kStdout, [this] { ++ends_; });
+    pump_->Start();
+  }
+  ~SessionOutputTest() override { pump_->Stop(); }
+
+  std::string& received() { return client_.received[Channel::kStdout]; }
+  bool ended() const { return ends_ > 0; }
+
+  FdPair pipe_ = NonBlockingPipe();
+  std::unique_ptr<FakeChannels> channels_ = std::make_unique<FakeChannels>(&client_);
+  std::unique_ptr<SocketWatch> watch_;
+  std::shared_ptr<OutputPump> pump_;
+  int ends_ = 0;
+};
+
+TEST_F(SessionOutputTest, CopiesUntilTheEnd) {
+  ASSERT_TRUE(WriteAll(pipe_.second.get(), "hello ").ok());
+  EXPECT_TRUE(RunUntil([&] { return received() == "hello "; }));
+  ASSERT_TRUE(WriteAll(pipe_.second.get(), "world").ok());
+  pipe_.second.Reset();
+  EXPECT_TRUE(RunUntil([&] { return ended(); }));
+  EXPECT_EQ(received(), "hello world");
+  EXPECT_TRUE(pump_->ended());
+  RunFor(std::chrono::milliseconds(20));
+  EXPECT_EQ(ends_, 1);
+}
+
+TEST_F(SessionOutputTest, ASlowClientSlowsTheWriter) {
+  client_.reads = false;
+  ::fcntl(pipe_.second.get(), F_SETPIPE_SZ, 1 << 20);
+  size_t written = Fill(pipe_.second.get(), 'a');
+  RunFor(std::chrono::milliseconds(50));
+  written += Fill(pipe_.second.get(), 'b');
+  RunFor(std::chrono::milliseconds(50));
+  EXPECT_EQ(Fill(pipe_.second.get(), 'c'), 0u) << "it is read although the client takes nothing";
+  EXPECT_LE(written, (1u << 20) + kBlock_bytes);
+  pipe_.second.Reset();
+  RunFor(std::chrono::milliseconds(50));
+  EXPECT_FALSE(ended()) << "not everything was sent";
+  client_.ReadAgain();
+  EXPECT_TRUE(RunUntil([&] { return ended(); }));
+  EXPECT_EQ(received().size(), written);
+}
+
+TEST_F(SessionOutputTest, AHeldPipeEndsSoonAfterTheExit) {
+  ASSERT_TRUE(WriteAll(pipe_.second.get(), "last words").ok());
+  pump_->Drain();
+  const MonoTime start = MonoNow();
+  EXPECT_TRUE(RunUntil([&] { return ended(); }));
+  EXPECT_EQ(received(), "last words");
+  EXPECT_GE(MonoNow() - start, OutputPump::kQuiet - std::chrono::milliseconds(50));
+  EXPECT_LT(MonoNow() - start, OutputPump::kLimit);
+}
+
+TEST_F(SessionOutputTest, AnEndedPipeEndsAtOnceAfterTheExit) {
+  pipe_.second.Reset();
+  pump_->Drain();
+  EXPECT_TRUE(ended());
+}
+
+TEST_F(SessionOutputTest, AnEndlessWriterIsCutOffAfterTheExit) {
+  pump_->Drain();
+  const MonoTime start = MonoNow();
+  EXPECT_TRUE(RunUntil([&] {
+    (void)!::write(pipe_.second.get(), "x", 1);
+    return ended();
+  }));
+  EXPECT_GE(MonoNow() - start, OutputPump::kLimit - std::chrono::milliseconds(50));
+}
+
+// Nothing that the command itself wrote is lost, however long the client takes.
+TEST_F(SessionOutputTest, WhatWasWrittenBeforeTheExitReachesASlowClient) {
+  client_.reads = false;
+  ::fcntl(pipe_.second.get(), F_SETPIPE_SZ, 1 << 20);
+  const size_t written = Fill(pipe_.second.get(), 'a');
+  RunFor(std::chrono::milliseconds(20));
+  pump_->Drain();
+  RunFor(OutputPump::kLimit + std::chrono::milliseconds(100));
+  EXPECT_FALSE(ended());
+  client_.ReadAgain();
+  EXPECT_TRUE(RunUntil([&] { return ended(); }));
+  EXPECT_EQ(received().size(), written);
+}
+
+TEST_F(SessionOutputTest, StoppedIsStopped) {
+  ASSERT_TRUE(WriteAll(pipe_.second.get(), "x").ok());
+  pump_->Drain();
+  pump_->Stop();
+  pump_->Drain();
+  RunFor(std::chrono::milliseconds(400));
+  EXPECT_EQ(ends_, 0);
+}
+
+// A block that is on its way to the client outlives everything else.
+TEST_F(SessionOutputTest, DataLivesAsLongAsItsSend) {
+  client_.reads = false;
+  ASSERT_TRUE(WriteAll(pipe_.second.get(), "kept").ok());
+  EXPECT_TRUE(RunUntil([&] { return !client_.on_the_way.empty(); }));
+  pump_->Stop();
+  watch_.reset();
+  pump_ = std::make_shared<OutputPump>(&io_, -1, nullptr, channels_.get(), Channel::kStdout, [] {});
+  client_.ReadAgain();
+  EXPECT_TRUE(RunUntil([&] { return received() == "kept"; }));
+}
+
+}  // namespace
+}  // namespace crisp::streaming
