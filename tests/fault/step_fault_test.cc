@@ -15,7 +15,7 @@ namespace {
 std::vector<std::string> ListSteps() {
   RunOptions run;
   run.argv = {ProgramPath("crispd"), "--list-steps"};
-  run.deadline = MonoNow() + std::chrono::seconds(20);
+  run.deadline = MonoNow() + Patient(std::chrono::seconds(20));
   const Result<RunOutput> output = crisp::Run(run);
   std::vector<std::string> steps;
   if (output.ok() && output->status.success()) {
@@ -110,7 +110,8 @@ class StepFaultTest : public PodTest {
     if (HasFatalFailure()) return;
     EXPECT_THAT(Operate(table, std::chrono::milliseconds(300)), HasCode(Code::kDeadlineExceeded));
     // Meanwhile other calls are answered.
-    EXPECT_THAT(client().Call(v1::ListPodSandboxRequest(), std::chrono::milliseconds(500)), IsOk());
+    EXPECT_THAT(client().Call(v1::ListPodSandboxRequest(), Patient(std::chrono::milliseconds(500))),
+                IsOk());
     // Later the object is either gone or listed; never hidden with its name taken.
     EXPECT_TRUE(Eventually([&] {
       RemoveAllPods();

@@ -4,6 +4,7 @@
 
 #include "base/core/file.h"
 #include "tests/support/pod_test.h"
+#include "tests/support/surroundings.h"
 
 namespace crisp::test {
 namespace {
@@ -211,7 +212,8 @@ TEST_P(BadInputTest, VersionStatusAndRuntimeConfig) {
       EXPECT_TRUE(value.ends_with("}")) << key;
     }
   }
-  EXPECT_EQ(Must(client().Call(v1::RuntimeConfigRequest())).linux().cgroup_driver(), v1::CGROUPFS);
+  EXPECT_EQ(Must(client().Call(v1::RuntimeConfigRequest())).linux().cgroup_driver(),
+            UsesSystemd() ? v1::SYSTEMD : v1::CGROUPFS);
   v1::UpdateRuntimeConfigRequest update;
   update.mutable_runtime_config()->mutable_network_config()->set_pod_cidr("10.1.0.0/24");
   EXPECT_THAT(client().Call(update), IsOk());

@@ -13,6 +13,8 @@
 
 #include "base/cgroup_dir.h"
 #include "base/core/file.h"
+#include "tests/support/patience.h"
+#include "tests/support/surroundings.h"
 
 namespace crisp::test {
 namespace {
@@ -51,12 +53,30 @@ Entries Mounts() {
   return mounts;
 }
 
-// Processes of this PID namespace except process 1 and this one, by their first argument.
+// Of process `pid`, or 0.
+pid_t ParentOf(const std::string& pid) {
+  const Result<std::string> stat = ReadFile(Cat("/proc/", pid, "/stat"));
+  if (!stat.ok()) return 0;
+  // proc_pid_stat(5): "pid (comm) state ppid ..."; comm may hold anything.
+  const size_t paren = stat->rfind(')');
+  return paren + 4 < stat->size() ? std::atoi(stat->c_str() + paren + 4) : 0;
+}
+
+bool BelongsToSurroundings(const std::string& pid) {
+  if (SurroundingsInit() == 1) return true;  // the PID namespace is ours
+  pid_t ancestor = ParentOf(pid);
+  while (ancestor > 1 && ancestor != SurroundingsInit()) ancestor = ParentOf(Cat(ancestor));
+  return ancestor == SurroundingsInit();
+}
+
+// Processes of these surroundings except their init and this one, by their first argument.
 Entries Processes() {
+  const std::string init = std::to_string(SurroundingsInit());
   Entries processes;
   for (const std::string& name : Names("/proc")) {
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    if (name == "1" || name == std::to_string(::getpid())) continue;
+    if (name == init || name == std::to_string(::getpid())) continue;
+    if (!BelongsToSurroundings(name)) continue;
     Result<std::string> line = ReadFile(Cat("/proc/", name, "/cmdline"));
     if (!line.ok()) continue;
     std::string program = line->c_str();
@@ -66,13 +86,23 @@ Entries Processes() {
   return processes;
 }
 
-void AddCgroups(const std::string& dir, const std::string& shown, Entries* out) {
+// What systemd does in its own corners is no business of a test.
+bool IsSystems(const std::string& top) {
+  if (!UsesSystemd()) return false;
+  for (const char* end : {".mount", ".automount", ".swap", ".scope"}) {
+    if (top.ends_with(end) && !top.starts_with("crisp")) return true;
+  }
+  return top == "system.slice" || top == "user.slice" || top == "machine.slice";
+}
+
+void AddCgroups(const std::string& dir, bool is_root, Entries* out) {
   for (const std::string& name : Names(dir)) {
     struct stat info {};
     const std::string path = Cat(dir, "/", name);
     if (::lstat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) continue;
-    out->push_back(Cat(shown, "/", name));
-    AddCgroups(path, Cat(shown, "/", name), out);
+    if (is_root && IsSystems(name)) continue;
+    out->push_back(path);
+    AddCgroups(path, /*is_root=*/false, out);
   }
 }
 
@@ -84,10 +114,25 @@ Entries Cgroups() {
   for (const auto& [controller, mount] : layout->mounts) mounts.push_back(mount);
   std::sort(mounts.begin(), mounts.end());
   mounts.erase(std::unique(mounts.begin(), mounts.end()), mounts.end());
-  for (const std::string& mount : mounts) {
-    AddCgroups(mount, mount, &groups);
-  }
+  for (const std::string& mount : mounts) AddCgroups(mount, /*is_root=*/true, &groups);
   return groups;
+}
+
+// Units that the runtimes or crisp have made; failed ones too.
+Entries SystemdUnits() {
+  if (!UsesSystemd()) return {};
+  RunOptions run;
+  run.argv = {FindProgram("systemctl"),
+              "list-units",
+              "--all",
+              "--plain",
+              "--no-legend",
+              "crisp*",
+              "kubepods*"};
+  run.deadline = MonoNow() + Patient(std::chrono::seconds(5));
+  const Result<RunOutput> output = Run(run);
+  if (!output.ok()) return {output.status().ToString()};
+  return Lines(output->stdout_data);
 }
 
 // Links and their addresses, except link-local IPv6, which comes and goes by itself.
@@ -124,7 +169,7 @@ Entries NatRules() {
   RunOptions run;
   run.argv = {FindProgram("iptables-save"), "-t", "nat"};
   if (run.argv[0].empty()) return {};
-  run.deadline = MonoNow() + std::chrono::seconds(5);
+  run.deadline = MonoNow() + Patient(std::chrono::seconds(5));
   const Result<RunOutput> output = Run(run);
   if (!output.ok()) return {};
   Entries rules;
@@ -193,6 +238,7 @@ Census Census::Take(const TestDaemon& daemon) {
   census.items_["mounts"] = Mounts();
   census.items_["processes"] = Processes();
   census.items_["cgroups"] = Cgroups();
+  census.items_["systemd units"] = SystemdUnits();
   census.items_["addresses"] = Addresses();
   census.items_["reservations"] = Reservations(daemon.address_dir());
   census.items_["nat rules"] = NatRules();
@@ -229,7 +275,7 @@ std::string Census::Counts() const {
 }
 
 std::string AwaitCensus(const TestDaemon& daemon, const Census& before) {
-  const MonoTime deadline = MonoNow() + std::chrono::seconds(5);
+  const MonoTime deadline = MonoNow() + Patient(std::chrono::seconds(5));
   for (;;) {
     const Census now = Census::Take(daemon);
     if (now == before) return "";

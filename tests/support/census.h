@@ -1,8 +1,9 @@
 // Census: what crisp has made outside of itself, counted.
 //
-// What:     mounts, pinned namespaces, control groups, processes, network links and addresses,
-//           address reservations, port-mapping rules, directories, database rows. A test takes one
-//           before and one after; they must be equal, or the difference names what was left.
+// What:     mounts, pinned namespaces, control groups, systemd units (where the driver is systemd),
+//           processes, network links and addresses, address reservations, port-mapping rules,
+//           directories, database rows. A test takes one before and one after; they must be equal,
+//           or the difference names what was left.
 // Threads:  values. Take reads the kernel and the daemon's directories.
 #ifndef CRISP_TESTS_SUPPORT_CENSUS_H_
 #define CRISP_TESTS_SUPPORT_CENSUS_H_

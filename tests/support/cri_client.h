@@ -15,6 +15,7 @@
 #include "base/core/clock.h"
 #include "base/core/result.h"
 #include "cri-api/api.pb.h"
+#include "tests/support/patience.h"
 
 namespace crisp::test {
 
@@ -59,7 +60,7 @@ namespace v1 = ::runtime::v1;
 
 class CriClient {
  public:
-  static constexpr Duration kDefaultTimeout = std::chrono::seconds(30);
+  inline static const Duration kDefaultTimeout = Patient(std::chrono::seconds(30));
 
   // `socket_path`: absolute, without "unix://". Does not connect yet.
   explicit CriClient(const std::string& socket_path);

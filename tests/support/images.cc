@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/core/file.h"
+#include "tests/support/patience.h"
 #include "tests/support/test_daemon.h"
 
 namespace crisp::test {
@@ -14,7 +15,7 @@ namespace {
 Result<std::string> RunProgram(std::vector<std::string> argv) {
   RunOptions run;
   run.argv = std::move(argv);
-  run.deadline = MonoNow() + std::chrono::seconds(60);
+  run.deadline = MonoNow() + Patient(std::chrono::seconds(60));
   RunOutput output = CRISP_TRY(crisp::Run(run));
   if (!output.status.success()) {
     return Internal(run.argv[0], " ended with ", output.status.code, ": ", output.stderr_data);
@@ -63,7 +64,7 @@ Result<ChildProcess> StartRegistry(const std::string& dir, int port) {
   SpawnOptions spawn;
   spawn.argv = {program, "serve", Cat(dir, "/config.yml")};
   ChildProcess registry = CRISP_TRY(ChildProcess::Spawn(spawn));
-  const MonoTime deadline = MonoNow() + std::chrono::seconds(10);
+  const MonoTime deadline = MonoNow() + Patient(std::chrono::seconds(10));
   while (!Listens(port)) {
     if (MonoNow() > deadline || registry.Poll())
       return Unavailable("docker-registry did not start");

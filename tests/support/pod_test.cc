@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/cgroup_dir.h"
 #include "base/core/file.h"
 #include "base/ids.h"
 #include "tests/support/surroundings.h"
@@ -17,7 +18,7 @@ constexpr int64_t kMemoryLimit_bytes = 256 << 20;
 }  // namespace
 
 bool Eventually(const std::function<bool()>& done, Duration limit) {
-  const MonoTime deadline = MonoNow() + limit;
+  const MonoTime deadline = MonoNow() + Patient(limit);
   while (!done()) {
     if (MonoNow() > deadline) return false;
     ::poll(nullptr, 0, 10);
@@ -25,12 +26,54 @@ bool Eventually(const std::function<bool()>& done, Duration limit) {
   return true;
 }
 
+namespace {
+
+// One for all tests of this program: it takes hundreds of processes to make. Where those are dear,
+// CRISP_TEST_CACHE names a directory that outlives programs.
+Result<std::string> EnsureBusyboxLayout() {
+  const char* cache = std::getenv("CRISP_TEST_CACHE");  // NOLINT(concurrency-mt-unsafe)
+  const std::string base = cache == nullptr ? "/run" : cache;
+  const std::string layout = Cat(base, "/busybox");
+  if (PathExists(layout)) return layout;
+  CRISP_RETURN_IF_ERROR(WriteAccounts(Cat(base, "/accounts")));
+  LayoutOptions options;
+  options.add_dir = Cat(base, "/accounts");
+  const std::string unfinished = Cat(layout, ".new");
+  CRISP_RETURN_IF_ERROR(MakeLayout(unfinished, options).status());
+  if (::rename(unfinished.c_str(), layout.c_str()) != 0) return Errno("rename ", unfinished);
+  return layout;
+}
+
+}  // namespace
+
 void PodTest::SetUp() {
   if (!InSurroundings()) GTEST_SKIP() << "needs root";
   if (FindProgram(Runtime()).empty()) GTEST_SKIP() << Runtime() << " is not installed";
   const Status built = Build();
   if (!built.ok()) before_.reset();
   ASSERT_TRUE(built.ok()) << built.ToString();
+}
+
+// What the first pod makes and all later ones use: the bridge, rule chains, slices. They outlive
+// this daemon, so the next tests of this program find them; but for the default cgroup parent,
+// which goes with the daemon.
+Status PodTest::WarmUp() {
+  const CgroupLayout layout = CRISP_TRY(CgroupLayout::Detect());
+  if (!UsesSystemd()) {
+    CRISP_RETURN_IF_ERROR(CgroupDir(&layout, daemon_->default_cgroup_parent()).EnsureCreated());
+  }
+  static bool warm = false;
+  if (std::exchange(warm, true)) return OkStatus();
+  v1::PodSandboxConfig config = SandboxConfig("warm-up");
+  auto* port = config.add_port_mappings();
+  port->set_container_port(1);
+  port->set_host_port(1);
+  const std::string pod = CRISP_TRY(TryRunPod(config));
+  const std::string container =
+      CRISP_TRY(TryCreate(pod, ContainerConfig("warm-up", {"true"}), config));
+  CRISP_RETURN_IF_ERROR(TryStart(container));
+  CRISP_RETURN_IF_ERROR(TryStopPod(pod));
+  return TryRemovePod(pod);
 }
 
 Status PodTest::Build() {
@@ -41,27 +84,13 @@ Status PodTest::Build() {
   options.directory = Cat("/run/t", ++tests);
   daemon_ = std::make_unique<TestDaemon>(options);
   CRISP_RETURN_IF_ERROR(daemon_->Prepare());
-  CRISP_RETURN_IF_ERROR(WriteAccounts(daemon_->Path("accounts")));
-  LayoutOptions layout;
-  layout.add_dir = daemon_->Path("accounts");
-  CRISP_RETURN_IF_ERROR(MakeLayout(daemon_->Path("images/busybox"), layout).status());
+  const std::string image = CRISP_TRY(EnsureBusyboxLayout());
   CRISP_RETURN_IF_ERROR(daemon_->Start());
-  RunOutput imported =
-      CRISP_TRY(daemon_->Crisp({"image", "import"}, {daemon_->Path("images/busybox")}));
+  RunOutput imported = CRISP_TRY(daemon_->Crisp({"image", "import"}, {image}));
   if (!imported.status.success()) {
     return Internal("crisp image import: ", imported.stdout_data, imported.stderr_data);
   }
-  // What the first pod makes and all later ones use: the bridge, rule chains, cgroup parents.
-  v1::PodSandboxConfig config = SandboxConfig("warm-up");
-  auto* port = config.add_port_mappings();
-  port->set_container_port(1);
-  port->set_host_port(1);
-  const std::string pod = CRISP_TRY(TryRunPod(config));
-  const std::string container =
-      CRISP_TRY(TryCreate(pod, ContainerConfig("warm-up", {"true"}), config));
-  CRISP_RETURN_IF_ERROR(TryStart(container));
-  CRISP_RETURN_IF_ERROR(TryStopPod(pod));
-  CRISP_RETURN_IF_ERROR(TryRemovePod(pod));
+  CRISP_RETURN_IF_ERROR(WarmUp());
   // Monitors and plugins may still be ending: the count is taken when it is still.
   std::optional<Census> last;
   Eventually([&] {

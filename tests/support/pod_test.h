@@ -22,6 +22,7 @@
 
 #include "tests/support/census.h"
 #include "tests/support/images.h"
+#include "tests/support/patience.h"
 #include "tests/support/test_daemon.h"
 
 namespace crisp::test {
@@ -63,7 +64,7 @@ class PodTest : public testing::TestWithParam<std::string> {
   Status TryRemovePod(const std::string& pod);
   Result<v1::ExecSyncResponse> TryExec(const std::string& container,
                                        const std::vector<std::string>& command,
-                                       int64_t timeout_s = 10);
+                                       int64_t timeout_s = PatientSeconds(10));
 
   std::string RunPod(const v1::PodSandboxConfig& config, const std::string& handler = "");
   std::string CreateContainer(const std::string& pod, const v1::ContainerConfig& config,
@@ -95,12 +96,13 @@ class PodTest : public testing::TestWithParam<std::string> {
 
  private:
   Status Build();
+  Status WarmUp();
 
   std::unique_ptr<TestDaemon> daemon_;
   std::optional<Census> before_;
 };
 
-// Polls `done` each 10 ms until it is true or `limit` has passed; what it was last.
+// Polls `done` each 10 ms until it is true or Patient(limit) has passed; what it was last.
 bool Eventually(const std::function<bool()>& done, Duration limit = std::chrono::seconds(10));
 
 inline const Status& StatusIn(const Status& status) { return status; }

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <vector>
 
@@ -26,6 +27,7 @@ namespace {
 constexpr char kPrefix[] = "crisp-test-";
 
 bool g_inside = false;
+pid_t g_init = 1;
 
 Status RemoveCgroup(const CgroupLayout& layout, const std::string& path) {
   const CgroupDir dir(&layout, path);
@@ -74,28 +76,45 @@ Status RemountCgroups(const CgroupLayout& layout) {
 }
 
 // v2: a group with processes cannot give controllers to groups below it (cgroup-v2.rst, "No
-// Internal Process Constraint"), so the test itself moves one down.
-Status DelegateControllers(const CgroupLayout& layout) {
+// Internal Process Constraint"), so everybody who is in the subtree moves one down. Before the
+// hierarchies are mounted anew: the paths are the machine's.
+Status DelegateControllers(const CgroupLayout& layout, const CgroupDir& subtree) {
   if (!layout.v2) return OkStatus();
-  const std::string& root = layout.mounts.front().second;
-  CRISP_RETURN_IF_ERROR(EnsureDirectory(Cat(root, "/test")));
-  CRISP_RETURN_IF_ERROR(WriteControlFile(AT_FDCWD, Cat(root, "/test/cgroup.procs"), "0"));
-  const std::string available = CRISP_TRY(ReadFile(Cat(root, "/cgroup.controllers")));
+  const CgroupDir tests(&layout, JoinPath(subtree.path(), "test"));
+  CRISP_RETURN_IF_ERROR(tests.EnsureCreated());
+  CRISP_RETURN_IF_ERROR(tests.AddProcess(::getpid()));
+  const std::string available = CRISP_TRY(subtree.ReadFile("", "cgroup.controllers"));
   std::string wanted;
   for (size_t begin = 0; begin < available.size();) {
     const size_t end = std::min(available.find_first_of(" \n", begin), available.size());
     if (end > begin) wanted += Cat("+", available.substr(begin, end - begin), " ");
     begin = end + 1;
   }
-  return WriteControlFile(AT_FDCWD, Cat(root, "/cgroup.subtree_control"), wanted);
+  return subtree.WriteFile("", "cgroup.subtree_control", wanted);
+}
+
+// An empty /run, in which `kept` directories of the old one are still seen.
+Status MountRun(const std::vector<std::string>& kept) {
+  const std::string fresh = "/tmp";  // any directory; it is covered for a moment only
+  CRISP_RETURN_IF_ERROR(Mount("tmpfs", fresh, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755"));
+  for (const std::string& name : kept) {
+    CRISP_RETURN_IF_ERROR(EnsureDirectory(JoinPath(fresh, name)));
+    CRISP_RETURN_IF_ERROR(
+        Mount(JoinPath("/run", name), JoinPath(fresh, name), "", MS_BIND | MS_REC, ""));
+  }
+  return Mount(fresh, "/run", "", MS_MOVE, "");
 }
 
 Status MakeMachine(const CgroupLayout& layout) {
   // First away from the host, then shared inside: bidirectional propagation needs shared mounts.
   CRISP_RETURN_IF_ERROR(Mount("none", "/", "", MS_REC | MS_PRIVATE, ""));
-  CRISP_RETURN_IF_ERROR(Mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, ""));
-  CRISP_RETURN_IF_ERROR(RemountCgroups(layout));
-  CRISP_RETURN_IF_ERROR(Mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755"));
+  if (UsesSystemd()) {
+    CRISP_RETURN_IF_ERROR(MountRun({"dbus", "systemd"}));
+  } else {
+    CRISP_RETURN_IF_ERROR(Mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, ""));
+    CRISP_RETURN_IF_ERROR(RemountCgroups(layout));
+    CRISP_RETURN_IF_ERROR(MountRun({}));
+  }
   CRISP_RETURN_IF_ERROR(Mount("none", "/", "", MS_REC | MS_SHARED, ""));
   return BringLoopbackUp();
 }
@@ -118,10 +137,8 @@ int Broken(const Status& status) {
   return kBroken;
 }
 
-// Process 1 of the new PID namespace: reaps until the body has ended.
-[[noreturn]] void RunInit(const CgroupLayout& layout, const std::function<int()>& body) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (const Status made = MakeMachine(layout); !made.ok()) ::_exit(Broken(made));
+// Runs the body in a child and reaps until it has ended; its exit code.
+int Supervise(const std::function<int()>& body) {
   const pid_t child = ::fork();
   if (child == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -132,9 +149,17 @@ int Broken(const Status& status) {
   for (;;) {
     int wait_status = 0;
     const pid_t ended = ::waitpid(-1, &wait_status, 0);
-    if (ended == child) ::_exit(ExitCodeOf(wait_status));
-    if (ended < 0 && errno != EINTR) ::_exit(kBroken);
+    if (ended == child) return ExitCodeOf(wait_status);
+    if (ended < 0 && errno != EINTR) return kBroken;
   }
+}
+
+// Process 1 of the new PID namespace: with it ends everything in there.
+[[noreturn]] void RunInit(const CgroupLayout& layout, const std::function<int()>& body) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  g_init = ::getpid();
+  if (const Status made = MakeMachine(layout); !made.ok()) ::_exit(Broken(made));
+  ::_exit(Supervise(body));
 }
 
 // Enters the subtree and the namespaces; the machine outside sees this process only.
@@ -146,37 +171,91 @@ int Broken(const Status& status) {
                                CLONE_NEWIPC | CLONE_NEWUTS) != 0) {
     status = Errno("unshare");
   }
+  if (status.ok()) status = DelegateControllers(layout, subtree);
   if (!status.ok()) ::_exit(Broken(status));
   const pid_t init = ::fork();
   if (init == 0) RunInit(layout, body);
   ::_exit(Await(init));
 }
 
+// Kills all descendants: who loses its parent becomes a child of this subreaper.
+void KillDescendants() {
+  const std::string list = Cat("/proc/self/task/", ::getpid(), "/children");
+  for (;;) {
+    const Result<std::string> children = ReadFile(list);
+    std::string_view rest = children.ok() ? *children : std::string_view();
+    while (!rest.empty()) {
+      pid_t pid = 0;
+      std::from_chars(rest.data(), rest.data() + rest.size(), pid);
+      if (pid > 0) ::kill(pid, SIGKILL);
+      const size_t space = rest.find(' ');
+      rest.remove_prefix(space == std::string_view::npos ? rest.size() : space + 1);
+    }
+    if (::waitpid(-1, nullptr, 0) < 0 && errno == ECHILD) return;
+  }
+}
+
+// The second kind. Its own namespaces are those that systemd does not have to look into.
+[[noreturn]] void RunBesideSystemd(const CgroupLayout& layout, const std::function<int()>& body) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  g_init = ::getpid();
+  Status status;
+  if (!PathExists("/run/systemd/system")) {  // sd_booted(3)
+    status = FailedPrecondition("CRISP_TEST_CGROUP_DRIVER=systemd, but systemd is not process 1");
+  } else if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0 ||
+             ::unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0) {
+    status = Errno("unshare");
+  } else {
+    status = MakeMachine(layout);
+  }
+  if (!status.ok()) ::_exit(Broken(status));
+  const int result = Supervise(body);
+  KillDescendants();
+  ::_exit(result);
+}
+
+int RunWithOwnGroups(const CgroupLayout& layout, const std::function<int()>& body) {
+  if (const Status swept = RemoveStaleCgroups(layout); !swept.ok()) return Broken(swept);
+  const std::string path = Cat("/", kPrefix, ::getpid());
+  const CgroupDir subtree(&layout, path);
+  if (const Status made = subtree.EnsureCreated(); !made.ok()) return Broken(made);
+  const pid_t unshared = ::fork();
+  if (unshared == 0) RunUnshared(layout, subtree, body);
+  const int result = Await(unshared);
+  const Status removed = RemoveCgroup(layout, path);
+  return removed.ok() ? result : Broken(removed);
+}
+
 }  // namespace
 
 bool InSurroundings() { return g_inside; }
+
+pid_t SurroundingsInit() { return g_init; }
+
+bool UsesSystemd() {
+  static const bool systemd = [] {
+    const char* driver = std::getenv("CRISP_TEST_CGROUP_DRIVER");  // NOLINT(concurrency-mt-unsafe)
+    const std::string_view name = driver == nullptr ? "" : driver;
+    if (name == "systemd") return true;
+    if (name.empty() || name == "cgroupfs") return false;
+    std::fprintf(stderr, "CRISP_TEST_CGROUP_DRIVER: '%s' is neither cgroupfs nor systemd\n",
+                 driver);
+    std::exit(2);  // NOLINT(concurrency-mt-unsafe)
+  }();
+  return systemd;
+}
 
 int RunInSurroundings(const std::function<int()>& body) {
   ::signal(SIGPIPE, SIG_IGN);
   if (::geteuid() != 0) return body();
   const Result<CgroupLayout> layout = CgroupLayout::Detect();
   if (!layout.ok()) return Broken(layout.status());
-  if (const Status swept = RemoveStaleCgroups(*layout); !swept.ok()) return Broken(swept);
-  const std::string path = Cat("/", kPrefix, ::getpid());
-  const CgroupDir subtree(&*layout, path);
-  if (const Status made = subtree.EnsureCreated(); !made.ok()) return Broken(made);
   g_inside = true;
   std::fflush(nullptr);
-  const pid_t unshared = ::fork();
-  if (unshared == 0) {
-    RunUnshared(*layout, subtree, [&] {
-      const Status delegated = DelegateControllers(*layout);
-      return delegated.ok() ? body() : Broken(delegated);
-    });
-  }
-  const int result = Await(unshared);
-  const Status removed = RemoveCgroup(*layout, path);
-  return removed.ok() ? result : Broken(removed);
+  if (!UsesSystemd()) return RunWithOwnGroups(*layout, body);
+  const pid_t supervisor = ::fork();
+  if (supervisor == 0) RunBesideSystemd(*layout, body);
+  return Await(supervisor);
 }
 
 }  // namespace crisp::test

@@ -7,11 +7,13 @@
 #include <cstdlib>
 
 #include "base/core/file.h"
+#include "tests/support/patience.h"
+#include "tests/support/surroundings.h"
 
 namespace crisp::test {
 namespace {
 
-constexpr Duration kStartLimit = std::chrono::seconds(20);
+constexpr Duration kStartLimit = std::chrono::seconds(20);  // of a machine of usual speed
 constexpr Duration kStopLimit = std::chrono::seconds(20);
 
 std::vector<std::string> EnvironmentWith(const std::string& name, const std::string& value) {
@@ -65,12 +67,14 @@ Status TestDaemon::WriteConfig() const {
   for (const char* name : {"monitor", "init", "pull"}) {
     binaries += Cat("  ", name, ": ", ProgramPath(Cat("crisp-", name)), "\n");
   }
-  return WriteFile(config_file(),
-                   Cat("root: ", root(), "\nstate: ", state(), "\nsocket:\n  path: ", socket(),
-                       "\nlog:\n  level: debug\ndefault_cgroup_parent: ", default_cgroup_parent(),
-                       "\nnetwork:\n  config_dir: ", cni_config_dir(), "\ndefault_runtime: ",
-                       options_.runtime, "\nruntimes:\n", runtimes, "binaries:\n", binaries,
-                       "image:\n  registries:\n    127.0.0.1:5000:\n      plain_http: true\n"));
+  return WriteFile(
+      config_file(),
+      Cat("root: ", root(), "\nstate: ", state(), "\nsocket:\n  path: ", socket(),
+          "\nlog:\n  level: debug\ncgroup_driver: ", UsesSystemd() ? "systemd" : "cgroupfs",
+          "\ndefault_cgroup_parent: ", default_cgroup_parent(),
+          "\nnetwork:\n  config_dir: ", cni_config_dir(), "\ndefault_runtime: ", options_.runtime,
+          "\nruntimes:\n", runtimes, "binaries:\n", binaries,
+          "image:\n  registries:\n    127.0.0.1:5000:\n      plain_http: true\n"));
 }
 
 Status TestDaemon::WriteCniConfig() const {
@@ -98,7 +102,7 @@ Status TestDaemon::Start(const std::string& failpoints) {
 }
 
 Status TestDaemon::WaitUntilReady() {
-  const MonoTime deadline = MonoNow() + kStartLimit;
+  const MonoTime deadline = MonoNow() + Patient(kStartLimit);
   while (!client_->AwaitConnection(std::chrono::milliseconds(100))) {
     if (!running()) return Unavailable("crispd ended at its start; its log:\n", Log());
     if (MonoNow() > deadline) return DeadlineExceeded("no crispd listens; its log:\n", Log());
@@ -118,11 +122,8 @@ void TestDaemon::Kill() {
 }
 
 Status TestDaemon::StopGracefully() {
-  // A client that is between calls notices the server's goodbye late (gRPC polls each 5 s then).
-  RenewClient();
-  retired_clients_.clear();
   CRISP_RETURN_IF_ERROR(process_.Signal(SIGTERM));
-  const Result<ExitStatus> status = process_.Wait(MonoNow() + kStopLimit);
+  const Result<ExitStatus> status = process_.Wait(MonoNow() + Patient(kStopLimit));
   Kill();
   if (!status.ok()) return status.status();
   if (!status->success()) return Internal("crispd ended with ", status->code, "; log:\n", Log());
@@ -130,9 +131,17 @@ Status TestDaemon::StopGracefully() {
 }
 
 Status TestDaemon::WaitUntilDead(Duration limit) {
-  const Result<ExitStatus> status = process_.Wait(MonoNow() + limit);
+  const Result<ExitStatus> status = process_.Wait(MonoNow() + Patient(limit));
   Kill();
   return status.ok() ? OkStatus() : status.status();
+}
+
+std::string TestDaemon::default_cgroup_parent() const {
+  return UsesSystemd() ? "/crisp.slice" : "/crisp";
+}
+
+std::string TestDaemon::CgroupOf(const std::string& id) const {
+  return Cat(default_cgroup_parent(), UsesSystemd() ? Cat("/crisp-", id, ".scope") : Cat("/", id));
 }
 
 std::string TestDaemon::Log() const {
@@ -149,7 +158,7 @@ Result<RunOutput> TestDaemon::Crisp(const std::vector<std::string>& command,
   run.argv.insert(run.argv.end(), command.begin(), command.end());
   run.argv.insert(run.argv.end(), {"--config", config_file()});
   run.argv.insert(run.argv.end(), arguments.begin(), arguments.end());
-  run.deadline = MonoNow() + std::chrono::seconds(30);
+  run.deadline = MonoNow() + Patient(std::chrono::seconds(30));
   return Run(run);
 }
 

@@ -36,7 +36,7 @@ class TestDaemon {
   Status Start(const std::string& failpoints = "");
   Status StopGracefully();
   void Kill();
-  // For a daemon that a failpoint is expected to kill.
+  // For a daemon that a failpoint is expected to kill. `limit`: on a machine of usual speed.
   Status WaitUntilDead(Duration limit);
   bool running();
   pid_t pid() const { return process_.pid(); }
@@ -53,7 +53,9 @@ class TestDaemon {
   std::string cni_config_dir() const { return Path("cni/net.d"); }
   std::string address_dir() const { return Path("cni/addresses"); }
   std::string log_dir() const { return Path("logs"); }
-  std::string default_cgroup_parent() const { return "/crisp"; }
+  std::string default_cgroup_parent() const;
+  // The cgroup of a container whose pod names no other parent, from the hierarchies' roots.
+  std::string CgroupOf(const std::string& id) const;
   // The daemon's log, for a failing test's output.
   std::string Log() const;
 

@@ -1,0 +1,57 @@
+// FaultTest: PodTest with short timeouts, programs that misbehave, and a second pod.
+//
+// What:    after SetUp the daemon runs with 2 s for each run of a runtime or plugin and 3 s from
+//          SIGKILL to the exit, through MisbehavingPrograms that do as the real ones until they
+//          are armed. Everything is timed against what a client may wait.
+// Threads: LiveBeside and the calls that it makes may run on another thread than the test's.
+#ifndef CRISP_TESTS_FAULT_FAULT_FIXTURE_H_
+#define CRISP_TESTS_FAULT_FAULT_FIXTURE_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tests/fault/misbehaving_program.h"
+#include "tests/support/pod_test.h"
+
+namespace crisp::test {
+
+class FaultTest : public PodTest {
+ protected:
+  // What the client allows. All that crisp waits for ends earlier, so an answer after this long
+  // (or the client's own kDeadlineExceeded at that moment) is a failure of the test.
+  static constexpr Duration kClientLimit = std::chrono::seconds(20);
+
+  void SetUp() override;
+  // crun is the quicker one; CRISP_FAULT_RUNTIME=runc runs the tests with the other.
+  std::string Runtime() const override;
+
+  MisbehavingProgram& runtime() { return runtime_; }
+  MisbehavingProgram& plugin() { return plugin_; }
+  MisbehavingProgram& monitor() { return monitor_; }
+
+  // Adds a failure when `call` takes longer than Patient(kClientLimit). A call with that limit of
+  // its own: use `limit()`.
+  Status Timed(const std::function<Status()>& call);
+  static Duration limit() { return Patient(kClientLimit); }
+
+  // The whole life of another pod, with a container, an exec and a log.
+  void LiveBeside(const std::string& name = "beside");
+  // Removes everything, demands the census of before, and lives once.
+  void CleanUpAndLive();
+
+ private:
+  MisbehavingProgram runtime_;
+  MisbehavingProgram plugin_;
+  MisbehavingProgram monitor_;
+};
+
+// Whether CRISP_FAULT_ALL is set: everything, not the sample that fits into CI's time.
+bool WantsAllFaults();
+
+// A name that GoogleTest accepts.
+std::string FaultCaseName(const testing::TestParamInfo<std::string>& param);
+
+}  // namespace crisp::test
+
+#endif  // CRISP_TESTS_FAULT_FAULT_FIXTURE_H_

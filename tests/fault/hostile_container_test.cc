@@ -1,0 +1,160 @@
+// Containers that do not want to end, take all there is, or cannot be killed. In each case: the
+// calls for it are answered in time, another pod lives its whole life meanwhile, nothing is left.
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <thread>
+
+#include "base/cgroup_dir.h"
+#include "base/core/dir_fd.h"
+#include "base/core/file.h"
+#include "tests/fault/fault_fixture.h"
+
+namespace crisp::test {
+namespace {
+
+class HostileContainerTest : public FaultTest {
+ protected:
+  void SetUp() override {
+    FaultTest::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    layout_ = Must(CgroupLayout::Detect());
+  }
+  CgroupDir Group(const std::string& path) { return CgroupDir(&layout_, path); }
+
+  CgroupLayout layout_;
+};
+
+// The limit is the pod's, as the kubelet sets it (podPidsLimit).
+TEST_P(HostileContainerTest, ForksWithoutEnd) {
+  const CgroupDir pod_group = Group("/kubepods/pod-bomb");
+  ASSERT_THAT(pod_group.EnsureCreated(), IsOk());
+  ASSERT_THAT(pod_group.WriteFile("pids", "pids.max", "60"), IsOk());
+  auto sandbox = SandboxConfig("bomb");
+  sandbox.mutable_linux()->set_cgroup_parent("/kubepods/pod-bomb");
+  const std::string pod = RunPod(sandbox);
+  auto bomb = ShellConfig("c", "(while :; do sleep 300 & done) & exec sleep 300");
+  bomb.mutable_linux()->mutable_resources()->set_cpu_quota(20000);
+  bomb.mutable_linux()->mutable_resources()->set_cpu_period(100000);
+  const std::string id = StartContainer(pod, bomb, sandbox);
+  EXPECT_TRUE(Eventually([&] { return Group("/kubepods/pod-bomb").Processes()->size() > 40; }));
+  // There is no room for a command, which is the command's failure.
+  const auto exec = Timed([&] { return TryExec(id, {"true"}).status(); });
+  EXPECT_NE(exec.code(), Code::kNotFound) << exec.ToString();
+  LiveBeside();
+  EXPECT_THAT(Timed([&] { return TryStop(id, 0); }), IsOk());
+  EXPECT_THAT(Timed([&] { return TryRemovePod(pod); }), IsOk());
+  EXPECT_EQ(pod_group.Processes()->size(), 0u);
+  EXPECT_THAT(pod_group.EnsureRemoved(), IsOk());
+  EXPECT_THAT(Group("/kubepods").EnsureRemoved(), IsOk());
+}
+
+TEST_P(HostileContainerTest, IgnoresAllSignals) {
+  const auto sandbox = SandboxConfig("pod");
+  const std::string pod = RunPod(sandbox);
+  const std::string id = StartContainer(
+      pod, ShellConfig("c", "trap '' HUP INT QUIT TERM; while :; do sleep 0.1; done"), sandbox);
+  Status stopped;
+  std::thread stop([&] { stopped = Timed([&] { return TryStop(id, 3); }); });
+  LiveBeside();
+  stop.join();
+  EXPECT_THAT(stopped, IsOk());
+  EXPECT_EQ(StatusOf(id).exit_code(), 137);
+}
+
+// Its log, and so its monitor, outlives PID 1 only for moments.
+TEST_P(HostileContainerTest, HoldsItsOutputAfterItsEnd) {
+  auto sandbox = SandboxConfig("pod");
+  sandbox.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(
+      v1::NODE);
+  auto config = ShellConfig("c", "setsid sleep 300 & echo begun; exit 3");
+  config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(
+      v1::NODE);
+  const std::string pod = RunPod(sandbox);
+  const std::string id = StartContainer(pod, config, sandbox);
+  EXPECT_EQ(AwaitExit(id).exit_code(), 3);
+  EXPECT_EQ(LogText(LogPath(sandbox, config)), "begun\n");
+  EXPECT_TRUE(Eventually([&] { return Group(daemon().CgroupOf(id)).Processes()->empty(); }));
+  EXPECT_THAT(Timed([&] { return TryRemove(id); }), IsOk());
+}
+
+// Processes in a frozen v1 cgroup do not die of SIGKILL before they are thawed: what
+// uninterruptible sleep (a dead NFS server) looks like from outside. On v2 they do die.
+TEST_P(HostileContainerTest, CannotBeKilled) {
+  const auto sandbox = SandboxConfig("pod");
+  const std::string pod = RunPod(sandbox);
+  const std::string id = StartContainer(pod, ContainerConfig("c", {"top"}), sandbox);
+  const CgroupDir group = Group(daemon().CgroupOf(id));
+  const auto freeze = [&](bool frozen) {
+    return layout_.v2 ? group.WriteFile("", "cgroup.freeze", frozen ? "1" : "0")
+                      : group.WriteFile("freezer", "freezer.state", frozen ? "FROZEN" : "THAWED");
+  };
+  ASSERT_THAT(freeze(true), IsOk());
+  const Code expected = layout_.v2 ? Code::kOk : Code::kDeadlineExceeded;
+  Status exec;
+  Status stopped;
+  std::thread caller([&] {
+    if (!layout_.v2) exec = Timed([&] { return TryExec(id, {"true"}, 1).status(); });
+    stopped = Timed([&] { return TryStop(id, 0); });
+  });
+  LiveBeside();
+  caller.join();
+  EXPECT_THAT(stopped, HasCode(expected));
+  if (!layout_.v2) {
+    EXPECT_FALSE(exec.ok());
+    EXPECT_EQ(StatusOf(id).state(), v1::CONTAINER_RUNNING);
+    EXPECT_THAT(Timed([&] { return TryStopPod(pod); }), HasCode(expected));
+    LiveBeside();
+    ASSERT_THAT(freeze(false), IsOk());
+  }
+  EXPECT_TRUE(Eventually([&] { return StatusOf(id).state() == v1::CONTAINER_EXITED; }));
+  EXPECT_THAT(TryStopPod(pod), IsOk());
+  EXPECT_THAT(TryRemovePod(pod), IsOk());
+}
+
+TEST_P(HostileContainerTest, LosesItsLogDirectory) {
+  const auto sandbox = SandboxConfig("pod");
+  const std::string pod = RunPod(sandbox);
+  const auto config = ShellConfig("c", "i=0; while :; do echo $i; i=$((i+1)); sleep 0.05; done");
+  const std::string id = StartContainer(pod, config, sandbox);
+  const std::string path = LogPath(sandbox, config);
+  EXPECT_TRUE(Eventually([&] { return PathExists(path); }));
+  ASSERT_THAT(RemoveTreeAt(sandbox.log_directory()), IsOk());
+  EXPECT_EQ(Shell(id, "echo works"), "works\n");
+  v1::ReopenContainerLogRequest reopen;
+  reopen.set_container_id(id);
+  EXPECT_THAT(Timed([&] { return client().Call(reopen).status(); }), IsOk());
+  EXPECT_TRUE(Eventually([&] { return !ReadLog(path).empty(); }));
+  // Where a file is in the way of the directory, the container goes on without a log.
+  ASSERT_THAT(RemoveTreeAt(sandbox.log_directory()), IsOk());
+  ASSERT_THAT(WriteFile(sandbox.log_directory(), "in the way"), IsOk());
+  EXPECT_FALSE(Timed([&] { return client().Call(reopen).status(); }).ok());
+  EXPECT_EQ(Shell(id, "echo works"), "works\n");
+  EXPECT_THAT(TryStop(id, 0), IsOk());
+  EXPECT_EQ(StatusOf(id).exit_code(), 137);
+}
+
+// Less memory than the runtime's own first process needs.
+TEST_P(HostileContainerTest, HasNoMemoryToStartWith) {
+  const auto sandbox = SandboxConfig("pod");
+  const std::string pod = RunPod(sandbox);
+  auto config = ContainerConfig("c", {"top"});
+  config.mutable_linux()->mutable_resources()->set_memory_limit_in_bytes(64 << 10);
+  config.mutable_linux()->mutable_resources()->set_memory_swap_limit_in_bytes(64 << 10);
+  Status status = Timed([&]() -> Status {
+    const std::string id = CRISP_TRY(TryCreate(pod, config, sandbox));
+    CRISP_RETURN_IF_ERROR(TryStart(id));
+    AwaitExit(id);
+    return Status(Code::kResourceExhausted, "it ran into its limit");
+  });
+  EXPECT_FALSE(status.ok());
+  EXPECT_NE(status.code(), Code::kNotFound) << status.ToString();
+  EXPECT_NE(status.code(), Code::kUnavailable) << status.ToString();
+  LiveBeside();
+}
+
+INSTANTIATE_TEST_SUITE_P(Containers, HostileContainerTest, testing::Values("container"),
+                         FaultCaseName);
+
+}  // namespace
+}  // namespace crisp::test

@@ -1,0 +1,273 @@
+// Faults within operations beside their steps: each place with a name (failpoint) where an
+// operation has done something outside of memory. It fails there, or the daemon is killed there;
+// then the client does the same again and it works, and nothing is left.
+//
+// EveryNameIsHere compares the table with the sources, so a new place without a case fails the
+// suite. CI takes one of the two faults for each place, in turn; CRISP_FAULT_ALL=1 takes both.
+#include <dirent.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/core/file.h"
+#include "tests/fault/fault_fixture.h"
+
+namespace crisp::test {
+namespace {
+
+// "x.undo" of each step of a table comes from the daemon's own list.
+constexpr char kUndoOfSandbox[] = "run_pod_sandbox.*";
+constexpr char kUndoOfContainer[] = "create_container.*";
+
+const std::map<std::string, std::vector<std::string>>& Places() {
+  static const std::map<std::string, std::vector<std::string>> all = {
+      {"RunPodSandbox",
+       {"network.cache.write", "network.plugin.ADD.bridge.before",
+        "network.plugin.ADD.bridge.after", "network.plugin.ADD.portmap.before",
+        "network.plugin.ADD.portmap.after", "network.cache.update", "oci.monitor.launch",
+        "oci.monitor.launch.spawned", "oci.monitor.launch.created", "oci.runtime.start",
+        "pod.run_pod_sandbox.row"}},
+      {"CreateContainer",
+       {"image.mount_rootfs", "oci.monitor.launch", "oci.monitor.launch.spawned",
+        "oci.monitor.launch.created", "pod.create_container.row"}},
+      {"StartContainer",
+       {"pod.start_container.before", "oci.runtime.start", "pod.start_container.started"}},
+      {"ExecSync", {"oci.runtime.exec", "oci.runtime.exec.started"}},
+      {"UpdateContainerResources", {"oci.runtime.update", "pod.update_container.applied"}},
+      {"StopContainer", {"pod.stop_container.before", "pod.container_exit.row"}},
+      {"RemoveContainer",
+       {kUndoOfContainer, "oci.monitor.ensure_gone", "oci.runtime.delete",
+        "pod.remove_container.row"}},
+      {"StopPodSandbox",
+       {kUndoOfSandbox, "pod.stop_pod_sandbox.not_ready", "oci.monitor.ensure_gone",
+        "oci.runtime.delete", "network.plugin.DEL.portmap.before",
+        "network.plugin.DEL.portmap.after", "network.plugin.DEL.bridge.before",
+        "network.plugin.DEL.bridge.after", "network.cache.remove", "pod.stop_pod_sandbox.row"}},
+      {"RemovePodSandbox", {kUndoOfSandbox, kUndoOfContainer, "pod.remove_pod_sandbox.row"}},
+  };
+  return all;
+}
+
+// Names in the sources that no operation above meets.
+const std::set<std::string>& Elsewhere() {
+  static const std::set<std::string> all = {
+      "oci.monitor.adopt",  // RecoveryFaultTest
+      "oci.runtime.kill",   // signals go by pidfd
+  };
+  return all;
+}
+
+// Steps without an undo, and undos that a stopped pod has behind it.
+bool MayBeUnreached(const std::string& place) { return place.ends_with(".undo"); }
+// A failure there is the daemon's own; the client hears nothing of it.
+bool IsSilent(const std::string& place) { return place == "pod.container_exit.row"; }
+
+std::vector<std::string> StepsOf(const std::string& pattern) {
+  RunOptions run;
+  run.argv = {ProgramPath("crispd"), "--list-steps"};
+  run.deadline = MonoNow() + Patient(std::chrono::seconds(20));
+  const std::string text = Must(Run(run)).stdout_data;
+  std::vector<std::string> out;
+  for (size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos;
+       begin = end + 1) {
+    const std::string step = text.substr(begin, end - begin);
+    if (step.starts_with(pattern.substr(0, pattern.size() - 1))) out.push_back(step + ".undo");
+  }
+  EXPECT_FALSE(out.empty()) << pattern;
+  return out;
+}
+
+std::vector<std::string> Expand(const std::vector<std::string>& places) {
+  std::vector<std::string> out;
+  for (const std::string& place : places) {
+    if (!place.ends_with("*")) {
+      out.push_back(place);
+      continue;
+    }
+    for (std::string& undo : StepsOf(place)) out.push_back(std::move(undo));
+  }
+  return out;
+}
+
+class OperationFaultTest : public PodTest {
+ protected:
+  std::string Runtime() const override {
+    const char* runtime = std::getenv("CRISP_FAULT_RUNTIME");  // NOLINT(concurrency-mt-unsafe)
+    return runtime == nullptr ? "crun" : runtime;
+  }
+  bool Is(const char* operation) const { return GetParam() == operation; }
+
+  // A pod with a shared PID namespace and a port: the longest way through everything.
+  void Prepare() {
+    sandbox_ = SandboxConfig("pod");
+    sandbox_.add_port_mappings()->set_container_port(80);
+    sandbox_.mutable_port_mappings(0)->set_host_port(12000);
+    sandbox_.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(
+        v1::POD);
+    if (Is("RunPodSandbox")) return;
+    pod_ = RunPod(sandbox_);
+    if (Is("CreateContainer")) return;
+    container_ = CreateContainer(pod_, ContainerConfig("c", {"top"}), sandbox_);
+    if (!Is("StartContainer")) {
+      EXPECT_THAT(TryStart(container_), IsOk());
+    }
+  }
+  Status Operate() {
+    if (Is("RunPodSandbox")) return TryRunPod(sandbox_).status();
+    if (Is("CreateContainer")) {
+      return TryCreate(pod_, ContainerConfig("c", {"top"}), sandbox_).status();
+    }
+    if (Is("StartContainer")) return TryStart(container_);
+    if (Is("StopContainer")) return TryStop(container_, 0);
+    if (Is("RemoveContainer")) return TryRemove(container_);
+    if (Is("StopPodSandbox")) return TryStopPod(pod_);
+    if (Is("RemovePodSandbox")) return TryRemovePod(pod_);
+    if (Is("ExecSync")) return TryExec(container_, {"true"}).status();
+    v1::UpdateContainerResourcesRequest request;
+    request.set_container_id(container_);
+    request.mutable_linux()->set_cpu_shares(512);
+    return client().Call(request).status();
+  }
+  // What a kubelet does next. A container that failed to start is not started again; a pod that
+  // was killed half-made is found in the list, or its name is free.
+  void Retry(bool killed) {
+    if (Is("StartContainer")) {
+      const auto state = StatusOf(container_).state();
+      if (state == v1::CONTAINER_CREATED) {
+        EXPECT_THAT(Operate(), IsOk()) << "the retry";
+      } else if (!killed) {
+        EXPECT_EQ(state, v1::CONTAINER_EXITED);
+      }
+      return;
+    }
+    if (killed && (Is("RunPodSandbox") || Is("CreateContainer"))) {
+      RemoveAllPods();
+      if (Is("CreateContainer")) pod_ = RunPod(sandbox_);
+    }
+    EXPECT_THAT(Operate(), IsOk()) << "the retry";
+  }
+
+  void FailsAt(const std::string& place) {
+    SCOPED_TRACE(place + " fails");
+    Prepare();
+    Arm(place + "=1*error:on purpose");
+    if (HasFatalFailure()) return;
+    const Status status = Operate();
+    const bool reached = WasReached(place);
+    EXPECT_TRUE(reached || MayBeUnreached(place)) << "it was not reached";
+    if (!reached) KillAndRestart();  // without the failpoint
+    if (!reached || IsSilent(place)) {
+      EXPECT_THAT(status, IsOk());
+    } else {
+      EXPECT_THAT(status, HasCode(Code::kInternal));
+      EXPECT_THAT(status.message(), testing::HasSubstr("on purpose"));
+      Retry(/*killed=*/false);
+    }
+    RemoveAllPods();
+    ASSERT_EQ(AwaitCensus(daemon(), census_before()), "");
+  }
+  void DiesAt(const std::string& place) {
+    SCOPED_TRACE(place + " kills the daemon");
+    Prepare();
+    Arm(place + "=kill");
+    if (HasFatalFailure()) return;
+    const Status status = Operate();
+    if (!WasReached(place)) {
+      EXPECT_TRUE(MayBeUnreached(place)) << "it was not reached";
+      EXPECT_THAT(status, IsOk());
+    } else {
+      EXPECT_THAT(daemon().WaitUntilDead(std::chrono::seconds(5)), IsOk());
+      ASSERT_THAT(daemon().Start(), IsOk());
+      Retry(/*killed=*/true);
+    }
+    KillAndRestart();  // without the failpoint
+    RemoveAllPods();
+    ASSERT_EQ(AwaitCensus(daemon(), census_before()), "");
+  }
+  std::string Log() { return Must(ReadFile(daemon().Path("crispd.log"), 256u << 20)); }
+  void Arm(const std::string& failpoints) {
+    log_mark_ = Log().size();
+    KillAndRestart(failpoints);
+  }
+  bool WasReached(const std::string& place) {
+    const std::string line = Cat("failpoint hit name=", place);
+    return Eventually(
+        [&] { return daemon().Log().find(line) != std::string::npos; },
+        MayBeUnreached(place) ? std::chrono::milliseconds(50) : std::chrono::seconds(2));
+  }
+
+  v1::PodSandboxConfig sandbox_;
+  std::string pod_;
+  std::string container_;
+  size_t log_mark_ = 0;
+};
+
+TEST_P(OperationFaultTest, HoldsAtEachPlace) {
+  bool fails = true;
+  for (const std::string& place : Expand(Places().at(GetParam()))) {
+    if (fails || WantsAllFaults()) FailsAt(place);
+    if (!fails || WantsAllFaults()) DiesAt(place);
+    fails = !fails;
+    if (HasFatalFailure()) return;
+  }
+}
+
+std::vector<std::string> Operations() {
+  std::vector<std::string> out;
+  for (const auto& [operation, places] : Places()) out.push_back(operation);
+  return out;
+}
+INSTANTIATE_TEST_SUITE_P(Operations, OperationFaultTest, testing::ValuesIn(Operations()),
+                         FaultCaseName);
+
+// A monitor that cannot be adopted (no descriptors left, say) is tried again, and meanwhile nothing
+// is claimed of its container.
+class RecoveryFaultTest : public OperationFaultTest {};
+TEST_P(RecoveryFaultTest, MonitorIsNotAdopted) {
+  Prepare();
+  KillAndRestart("oci.monitor.adopt=error:on purpose");
+  EXPECT_EQ(PodStatusOf(pod_).state(), v1::SANDBOX_READY);
+  EXPECT_EQ(StatusOf(container_).state(), v1::CONTAINER_RUNNING);
+  EXPECT_EQ(Shell(container_, "echo works"), "works\n");
+  EXPECT_THAT(TryStop(container_, 0), HasCode(Code::kUnavailable));
+  EXPECT_THAT(TryRemovePod(pod_), HasCode(Code::kUnavailable));
+  KillAndRestart("oci.monitor.adopt=3*error:on purpose");
+  EXPECT_TRUE(Eventually([&] { return TryStop(container_, 0).ok(); }));
+  EXPECT_EQ(StatusOf(container_).exit_code(), 137);
+}
+INSTANTIATE_TEST_SUITE_P(Recovery, RecoveryFaultTest, testing::Values("daemon"), FaultCaseName);
+
+// Text between `open` and the next quote, wherever `open` stands in the sources of a room.
+void FindNames(const std::string& directory, const std::string& open,
+               std::set<std::string>* names) {
+  DIR* dir = ::opendir(directory.c_str());
+  ASSERT_NE(dir, nullptr) << directory;
+  while (const dirent* entry = ::readdir(dir)) {  // NOLINT(concurrency-mt-unsafe): own stream
+    if (!std::string_view(entry->d_name).ends_with(".cc")) continue;
+    const std::string text = Must(ReadFile(Cat(directory, "/", entry->d_name)));
+    for (size_t at = 0; (at = text.find(open, at)) != std::string::npos;) {
+      at += open.size();
+      names->insert(text.substr(at, text.find('"', at) - at));
+    }
+  }
+  ::closedir(dir);
+}
+
+TEST(FaultPlacesTest, EveryNameIsHere) {
+  std::set<std::string> in_sources;
+  for (const char* room : {"/pod", "/oci", "/network"}) {
+    for (const char* open : {"CRISP_FAILPOINT(\"", "failpoint::Hit(\""}) {
+      FindNames(std::string(CRISP_TEST_SOURCE_DIR) + room, open, &in_sources);
+    }
+  }
+  EXPECT_GT(in_sources.size(), 10u);
+  std::set<std::string> tested = Elsewhere();
+  for (const auto& [operation, places] : Places()) tested.insert(places.begin(), places.end());
+  for (const std::string& name : in_sources) {
+    EXPECT_TRUE(tested.contains(name)) << name << " has no fault test: add it to Places()";
+  }
+}
+
+}  // namespace
+}  // namespace crisp::test

@@ -1,0 +1,548 @@
+#!/usr/bin/env python3
+"""Writes the hand-made seeds of the fuzz corpus (see README.md beside this file).
+
+usage: make_corpus.py [DIRECTORY]     (default: corpus/ beside this file)
+
+The same files come out each time; other files in the directory (what a fuzzer found) stay.
+"""
+import gzip
+import json
+import pathlib
+import struct
+import sys
+import zlib
+
+SHA = "sha256:" + "0123456789abcdef" * 4
+SHA2 = "sha256:" + "fedcba9876543210" * 4
+SHA512 = "sha512:" + "0123456789abcdef" * 8
+seeds = {}
+
+
+def seed(target, name, content):
+    """A seed; text, bytes, or anything else as JSON."""
+    if not isinstance(content, (str, bytes)):
+        content = json.dumps(content, indent=1) + "\n"
+    if isinstance(content, str):
+        content = content.encode()
+    seeds[f"{target}/{name}"] = content
+
+
+def each(target, texts):
+    for number, text in enumerate(texts):
+        seed(target, f"{number:02}", text)
+
+
+# --- image ----------------------------------------------------------------------------------------
+each("reference", [
+    "nginx", "nginx:1.25", "library/nginx", "docker.io/library/nginx:latest", "localhost/x",
+    "localhost:5000/a/b_c/d-e/f__g:v1.2.3-rc_4", "[::1]:5000/x@" + SHA, "quay.io/a/b:tag@" + SHA512,
+    "registry.k8s.io/pause:3.10", "index.docker.io/nginx", "NGINX", "a//b", "a/../b", "/a", "a/", ":x",
+    "a:" + "t" * 129, "a" * 300, "x@sha256:short", "x@md5:" + "0" * 32, "a:b:c", "a@b@" + SHA,
+    "[::1/x", "http://x/y", "0123456789abcdef" * 4, "ex\u00e4mple.org/x", "a b", "a:5000/b", "a.b:x/c"])
+
+descriptor = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": SHA, "size": 1234}
+config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": SHA2, "size": 7}
+manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": config, "layers": [descriptor, dict(descriptor, size=0)]}
+index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [
+    dict(descriptor, platform={"os": "linux", "architecture": "amd64"}),
+    dict(descriptor, platform={"os": "linux", "architecture": "arm64", "variant": "v8"}),
+    dict(descriptor, platform={"os": "unknown", "architecture": "unknown"},
+         annotations={"vnd.docker.reference.type": "attestation-manifest"})]}
+seed("manifest", "oci", manifest)
+seed("manifest", "index", index)
+seed("manifest", "docker", dict(
+    manifest, mediaType="application/vnd.docker.distribution.manifest.v2+json"))
+seed("manifest", "schema1", {"schemaVersion": 1, "name": "x", "fsLayers": [{"blobSum": SHA}]})
+seed("manifest", "artifact", dict(manifest, artifactType="application/x",
+                                  config=dict(config, mediaType="application/vnd.oci.empty.v1+json")))
+seed("manifest", "negative_size", dict(manifest, layers=[dict(descriptor, size=-1)]))
+seed("manifest", "huge_size", dict(manifest, layers=[dict(descriptor, size=2**64 - 1)]))
+seed("manifest", "float_size", dict(manifest, layers=[dict(descriptor, size=1e300)]))
+seed("manifest", "bad_digest", dict(manifest, config=dict(config, digest="sha256:../../etc")))
+seed("manifest", "types", {"schemaVersion": "2", "config": [], "layers": {"a": None}})
+seed("manifest", "html", "<!DOCTYPE html><html></html>")
+seed("manifest", "urls", dict(manifest, layers=[dict(descriptor, urls=["http://x"], data="aGk=")]))
+
+image_config = {
+    "os": "linux", "architecture": "amd64", "created": "2026-01-02T03:04:05Z",
+    "config": {"User": "1000:1000", "Env": ["PATH=/bin", "X="], "Entrypoint": ["/init"],
+               "Cmd": ["a", "b"], "WorkingDir": "/w", "StopSignal": "SIGTERM", "Labels": {"a": "b"},
+               "Volumes": {"/data": {}}, "ExposedPorts": {"80/tcp": {}}},
+    "rootfs": {"type": "layers", "diff_ids": [SHA, SHA2]}, "history": [{"created_by": "x"}]}
+seed("image_config", "full", image_config)
+seed("image_config", "small", {"rootfs": {"type": "layers", "diff_ids": []}})
+seed("image_config", "nulls", {"os": None, "config": None, "rootfs": {"diff_ids": None}})
+seed("image_config", "sha512", {"rootfs": {"diff_ids": [SHA512]}})
+seed("image_config", "types", {"config": {"Env": "PATH=/bin", "Volumes": []}, "rootfs": []})
+seed("image_config", "not_utf8", b'{"config":{"User":"\xff\xfe","Labels":{"\xc0\xaf":"\x80"}},'
+                                 b'"rootfs":{"diff_ids":[]}}')
+seed("image_config", "surrogate", '{"config":{"User":"\\ud800"},"rootfs":{"diff_ids":[]}}')
+
+each("auth_challenge", [
+    'Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="a:b:pull"',
+    "Basic realm=x", "Basic", 'Digest realm="a\\"b", nonce=1, Bearer realm="x"', 'Bearer realm="open',
+    "Bearer realm=,service=,,", 'Negotiate abc==, Basic realm="z"', ", ,", "Bearer =x", '"', "a=b",
+    'Bearer realm = "x" , service= y'])
+
+request = {"type": "request", "version": 2, "operation": "pull", "reference": "docker.io/library/x:y",
+           "endpoints": [{"url": "https://r", "repository": "x", "headers": {"a": "b"}, "ca_files": ["c"],
+                          "resolve": True, "pull": True, "auth": {"username": "u", "password": "p"}}],
+           "os": "linux", "architecture": "amd64", "layers_dir": "/l", "tmp_dir": "/t",
+           "parallel_layers": 3, "stall_seconds": 60}
+layer = {"type": "layer", "layer": 1, "dir": "l1", "size": 10, "inodes": 2, "tied": True, "have": True,
+         "key": "k", "opaque_root": False, "received": 5}
+image = {"type": "image", "id": SHA, "dir": "i", "names": ["a:b"], "resolved_digest": SHA,
+         "content_bytes": 1, "config": {"user": "0", "env": [], "volumes": ["/v"], "labels": {"a": "b"}}}
+seed("puller_message", "request", request)
+seed("puller_message", "import", dict(request, operation="import", path="/a.tar", name="x"))
+seed("puller_message", "version", dict(request, version=99))
+seed("puller_message", "numbers", dict(request, parallel_layers=2**63, stall_seconds=-(2**63)))
+seed("puller_message", "layer", layer)
+seed("puller_message", "layer_bad", dict(layer, layer=-1, size=2**64))
+seed("puller_message", "image", image)
+seed("puller_message", "error", {"type": "error", "code": 5, "message": "no such image"})
+seed("puller_message", "error_bad", {"type": "error", "code": "5", "message": 1})
+seed("puller_message", "endpoints_object", dict(request, endpoints={"a": {}, "b": []}))
+
+
+def frame(text, size=None):
+    return struct.pack("<I", len(text) if size is None else size) + text
+
+
+seed("puller_frames", "two", frame(b'{"type":"done"}') + frame(b"[1,2]"))
+seed("puller_frames", "cut", frame(b'{"type":"done"}', 100))
+seed("puller_frames", "huge", frame(b"{}", 0xffffffff))
+seed("puller_frames", "empty", frame(b""))
+seed("puller_frames", "no_json", frame(b"hello"))
+
+
+# --- layers ---------------------------------------------------------------------------------------
+def tar_header(path=b"a", kind=b"0", size=0, link=b"", mode=b"0000644", magic=b"ustar\x0000",
+               prefix=b"", size_field=None, major=b"0000000", mtime=b"14524770000"):
+    block = bytearray(512)
+    fields = [(0, path[:100]), (100, mode + b"\0"), (108, b"0001750\0"), (116, b"0001750\0"),
+              (124, size_field or b"%011o\0" % size), (136, mtime + b"\0"), (156, kind),
+              (157, link[:100]), (257, magic), (329, major + b"\0"), (337, b"0000000\0"), (345, prefix)]
+    for at, value in fields:
+        block[at:at + len(value)] = value
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def tar_item(data=b"", **header):
+    return tar_header(size=len(data), **header) + data + b"\0" * (-len(data) % 512)
+
+
+def pax_record(key, value):
+    body = key + b"=" + value + b"\n"
+    size = len(body) + 2
+    while size != len(b"%d " % size) + len(body):
+        size = len(b"%d " % size) + len(body)
+    return b"%d " % size + body
+
+
+def pax(**records):
+    return b"".join(pax_record(k.replace("__", ".").encode(), v) for k, v in records.items())
+
+
+END = b"\0" * 1024
+seed("tar", "files", tar_item(path=b"d/", kind=b"5", mode=b"0000755") + tar_item(b"hello", path=b"d/f") +
+     tar_item(path=b"l", kind=b"2", link=b"d/f") + tar_item(path=b"h", kind=b"1", link=b"d/f") +
+     tar_item(path=b"fifo", kind=b"6") + tar_item(path=b"dev", kind=b"3", major=b"0000001") + END)
+seed("tar", "pax", tar_item(pax(path=b"long/" * 30 + b"x", mtime=b"1700000000.123456789", uid=b"1000",
+                                SCHILY__xattr__user__a=b"\0\xff"), kind=b"x") +
+     tar_item(b"data", path=b"short") + END)
+seed("tar", "global_pax", tar_item(pax(comment=b"hi"), kind=b"g") + tar_item(path=b"f") + END)
+seed("tar", "gnu_long", tar_item(b"n" * 150 + b"\0", kind=b"L", path=b"././@LongLink") +
+     tar_item(b"t" * 150 + b"\0", kind=b"K", path=b"././@LongLink") +
+     tar_item(path=b"n", kind=b"2", link=b"t", magic=b"ustar  \0") + END)
+seed("tar", "base256", tar_item(path=b"f") + tar_header(path=b"big", size_field=b"\x80" + b"\0" * 9 +
+                                                        b"\x02\0") + b"x" * 512 + END)
+seed("tar", "base256_negative", tar_header(path=b"n", size_field=b"\xff" * 12) + END)
+seed("tar", "huge", tar_header(path=b"h", size_field=b"77777777777\0") + END)
+seed("tar", "escape", tar_item(b"x", path=b"../../etc/passwd") + tar_item(path=b"/abs/./x/../y") +
+     tar_item(path=b"a\nb") + END)
+seed("tar", "whiteouts", tar_item(path=b"d/.wh.gone") + tar_item(path=b"d/.wh..wh..opq") +
+     tar_item(path=b".wh.") + tar_item(path=b".wh...") + tar_item(path=b".wh..wh.plnk") + END)
+seed("tar", "sparse_pax01", tar_item(pax(GNU__sparse__major=b"0", GNU__sparse__minor=b"1",
+                                         GNU__sparse__name=b"s", GNU__sparse__realsize=b"4096",
+                                         GNU__sparse__map=b"0,4,1024,4"), kind=b"x") +
+     tar_item(b"aaaabbbb", path=b"s") + END)
+seed("tar", "sparse_pax10", tar_item(pax(GNU__sparse__major=b"1", GNU__sparse__minor=b"0",
+                                         GNU__sparse__name=b"s", GNU__sparse__realsize=b"100000"),
+                                     kind=b"x") +
+     tar_item(b"2\n0\n4\n99996\n4\n".ljust(512, b"\0") + b"aaaabbbb", path=b"GNUSparseFile.0/s") + END)
+gnu = bytearray(tar_header(path=b"s", kind=b"S", size=8, magic=b"ustar  \0"))
+gnu[345:] = b"\0" * 167
+for at, value in [(386, b"00000000000\0" b"00000000004\0"), (410, b"00000001000\0" b"00000000004\0"),
+                  (483, b"00000002000\0")]:
+    gnu[at:at + len(value)] = value
+gnu[148:156] = b" " * 8
+gnu[148:156] = b"%06o\0 " % sum(gnu)
+seed("tar", "sparse_gnu", bytes(gnu) + b"aaaabbbb".ljust(512, b"\0") + END)
+seed("tar", "sparse_overlap", tar_item(pax(GNU__sparse__map=b"0,10,5,10", GNU__sparse__size=b"20"),
+                                       kind=b"x") + tar_item(b"x" * 20, path=b"s") + END)
+seed("tar", "pax_size", tar_item(pax(size=b"3"), kind=b"x") + tar_header(path=b"f") +
+     b"abc".ljust(512, b"\0") + END)
+seed("tar", "pax_size_max", tar_item(pax(size=b"9223372036854775807"), kind=b"x") + tar_header() + END)
+seed("tar", "bad_sum", tar_item(path=b"x").replace(b"0001750", b"0001751", 1) + END)
+seed("tar", "cut_data", tar_item(b"x" * 600, path=b"f")[:700])
+seed("tar", "v7", tar_item(b"old", path=b"f", kind=b"\0", magic=b"\0" * 8) + END)
+seed("tar", "prefix", tar_item(path=b"name", prefix=b"some/prefix") + END)
+
+each("pax", [
+    pax(path=b"a/b", linkpath=b"c", size=b"12", mtime=b"-1.5"), pax(mtime=b"1.9999999999"), pax(uid=b""),
+    pax(SCHILY__xattr__security__capability=b"\1\0\0\2\0\x20\0\0", LIBARCHIVE__xattr__user__x=b"YQ=="),
+    pax(GNU__sparse__numblocks=b"2", GNU__sparse__offset=b"0"), b"5 a=b\n", b"6 a=b\n", b"0 a=b\n",
+    b"99999999999999999999 a=b\n", b"-6 a=b\n", b"7 a=b\n\n", b"6 =bb\n", b"5 abc\n", b" 6 a=b\n",
+    b"6\ta=b\n", pax(GNU__sparse__map=b"1,2,3"), pax(GNU__sparse__map=b"9223372036854775807,1"),
+    pax(size=b"-1"), pax(path=b"a\0b"), pax(hdrcharset=b"BINARY"), pax(SCHILY__xattr__=b"x")])
+each("layer_path", [
+    "a/b/c", "./a//b/./c/", "/", "", ".", "..", "a/..", "../x", "a/...", "a/" + "n" * 255,
+    "n" * 256, "d/" * 2047 + "x", "d/" * 2050, b"a\0b", ".wh.x", ".wh.", ".wh..", ".wh...", "a/.wh..wh..opq",
+    ".wh..wh..opq", ".wh..wh.aufs", ".wh..wh.plnk", ".wh.a/b", b"\xff\n\t\x1b[31m", "a/.wh..wh..opq/b"])
+
+text = b"".join(b"%d," % (i * 7919 % 1009) for i in range(300))
+packed = gzip.compress(text, mtime=0)
+
+
+def zstd(*blocks, last=True, content_size=None):
+    """A frame of raw blocks (RFC 8878, section 3.1.1)."""
+    size = content_size if content_size is not None else sum(len(b) for b in blocks)
+    out = b"\x28\xb5\x2f\xfd" + b"\xa0" + struct.pack("<I", size)  # single segment, 4-byte size
+    for i, block in enumerate(blocks):
+        head = len(block) << 3 | (1 if last and i == len(blocks) - 1 else 0)
+        out += struct.pack("<I", head)[:3] + block
+    return out
+
+
+rle = b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", 100000) + struct.pack("<I", 100000 << 3 | 3)[:3] + b"r"
+seed("decompress", "gzip", packed)
+seed("decompress", "gzip_two", packed + gzip.compress(b"tail", mtime=0))
+seed("decompress", "gzip_padded", packed + b"\0" * 100)
+seed("decompress", "gzip_garbage", packed + b"garbage")
+seed("decompress", "gzip_cut", packed[:-5])
+seed("decompress", "gzip_crc", packed[:-8] + b"\0\0\0\0" + packed[-4:])
+seed("decompress", "gzip_name", b"\x1f\x8b\x08\x1c\0\0\0\0\0\3\4\0ab\1\2name\0comment\0" + packed[10:])
+seed("decompress", "gzip_empty", gzip.compress(b"", mtime=0))
+seed("decompress", "gzip_stored", gzip.compress(b"stored", 0, mtime=0))
+seed("decompress", "gzip_zeros", gzip.compress(b"\0" * 200000, mtime=0))
+seed("decompress", "zstd", zstd(b"hello ", b"world"))
+seed("decompress", "zstd_two", zstd(b"one") + zstd(b"two"))
+seed("decompress", "zstd_skippable", b"\x50\x2a\x4d\x18\x03\0\0\0abc" + zstd(b"x"))
+seed("decompress", "zstd_rle", rle)
+seed("decompress", "zstd_cut", zstd(b"hello", last=False))
+seed("decompress", "zstd_size", zstd(b"hello", content_size=77))
+seed("decompress", "plain", b"just bytes, no magic")
+seed("decompress", "plain_short", b"\x1f\x8b")
+seed("decompress", "zlib", zlib.compress(text))
+
+# --- oci ------------------------------------------------------------------------------------------
+state = {"ociVersion": "1.0.2", "id": "x", "pid": 123, "status": "running", "bundle": "/b", "owner": ""}
+seed("runtime_state", "state", state)
+seed("runtime_state", "no_pid", {"status": "stopped"})
+seed("runtime_state", "pid_negative", dict(state, pid=-1))
+seed("runtime_state", "pid_huge", dict(state, pid=2**40))
+seed("runtime_state", "pid_float", dict(state, pid=1.5))
+seed("runtime_state", "pid_text", dict(state, pid="1"))
+seed("runtime_state", "array", [])
+seed("runtime_state", "features", {"mountOptions": ["ro", "idmap"], "linux": {"mountExtensions": {
+    "idmap": {"enabled": True}}}})
+seed("runtime_state", "features_odd", {"mountOptions": "ro", "linux": [1, {"mountExtensions": 3}]})
+seed("runtime_state", "runc", "runc version 1.1.5+ds1\ncommit: 1.1.5\nspec: 1.0.2-dev\n")
+seed("runtime_state", "crun", "crun version 1.8.1\ncommit: f8a096be\n")
+seed("runtime_state", "version_nameless", "  version 5")
+seed("runtime_state", "version_odd", "x version 99999999999999999999.1..2")
+
+each("runtime_errors", [
+    '{"level":"error","msg":"container does not exist","time":"2026-01-02T03:04:05Z"}\n',
+    'time="2026-01-02T03:04:05Z" level=error msg="runc create failed: unable to start \\"x\\"\\n"\n',
+    'time="2026" level=warning msg=x\nplain last line\n', '{"msg":"one"}\n{"level":"info","msg":"two"}',
+    '{"level":"error","msg":42}', "error opening file `/status`: No such file or directory", '{"msg":"',
+    'time= msg="\\', b"\xff\xfe\0 level=error msg=\x80", "\n\n\n", '{"level":"error","msg":"\\u0000"}'])
+
+process = {"terminal": True, "user": {"uid": 1000, "gid": 1000, "additionalGids": [5, 6]},
+           "args": ["/bin/sh", "-c", "x"], "env": ["PATH=/bin", "A"], "cwd": "/w", "noNewPrivileges": True,
+           "capabilities": {k: ["CAP_CHOWN"] for k in
+                            ("bounding", "effective", "permitted", "inheritable", "ambient")},
+           "oomScoreAdj": -998, "apparmorProfile": "p", "selinuxLabel": "l", "consoleSize":
+           {"height": 24, "width": 80}, "rlimits": [{"type": "RLIMIT_CORE", "hard": 0, "soft": 0}]}
+seed("spec_process", "full", {"ociVersion": "1.0.2", "process": process, "root": {"path": "r"}})
+seed("spec_process", "empty", {"process": {}})
+seed("spec_process", "none", {"root": {}})
+seed("spec_process", "types", {"process": {"user": [], "args": "sh", "terminal": 1}})
+seed("spec_process", "numbers", {"process": dict(process, user={"uid": -1, "gid": 2**40,
+                                                                "additionalGids": [1.5, -2]},
+                                                 oomScoreAdj=10**12)})
+seed("spec_process", "float", {"process": dict(process, user={"uid": 0, "gid": 0, "additionalGids": [6e35]})})
+seed("spec_process", "root_again", {"process": dict(process, user={"uid": 2**32, "gid": 0})})
+seed("spec_process", "array", {"process": [1, 2]})
+seed("spec_process", "text", {"process": "x"})
+seed("spec_process", "nulls", {"process": {"user": None, "args": None, "capabilities": None}})
+
+seed("accounts", "passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:n:/:/bin/false\n")
+seed("accounts", "group", "root:x:0:\nwheel:x:10:root,user, other ,,\n")
+seed("accounts", "odd", "# comment\n\n:x:0:0::/:\nshort\na:x:-1:0::/\nb:x:4294967295:0::/\n"
+     "c:x:4294967294:4294967294\nd:x:0x10:0::/\ne:x: 1:1::/home/e\r\n+:::::\nf:x:00:+1:\n")
+seed("accounts", "binary", b"a\0b:x:1:1::/:\n\xff:x:2:2::\xfe:\n")
+seed("accounts", "no_newline", "x:y:1:2:g:/h:/s")
+seed("accounts", "number", "4294967294")
+
+profile = {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 1, "archMap": [
+    {"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86"]}], "syscalls": [
+        {"names": ["read", "write", "no_such_call"], "action": "SCMP_ACT_ALLOW"},
+        {"name": "personality", "action": "SCMP_ACT_ALLOW",
+         "args": [{"index": 0, "value": 8, "valueTwo": 1, "op": "SCMP_CMP_MASKED_EQ"}]},
+        {"names": ["mount"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_ADMIN"]}},
+        {"names": ["bpf"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38, "excludes":
+         {"caps": ["CAP_BPF"], "arches": ["s390x"], "minKernel": "4.8"}}]}
+seed("seccomp", "docker", profile)
+seed("seccomp", "oci", {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_AARCH64"],
+                        "flags": ["SECCOMP_FILTER_FLAG_LOG"], "listenerPath": "/l",
+                        "listenerMetadata": "m", "syscalls": []})
+seed("seccomp", "bad_action", dict(profile, defaultAction="SCMP_ACT_DANCE"))
+seed("seccomp", "bad_index", {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+    {"names": ["read"], "action": "SCMP_ACT_KILL", "args": [{"index": 6, "value": -1, "op": "SCMP_CMP_EQ"}]}]})
+seed("seccomp", "numbers", {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 2**40, "syscalls": [
+    {"names": ["read"], "action": "SCMP_ACT_ERRNO", "errnoRet": -1,
+     "args": [{"index": 1.5, "value": 2**64 - 1, "op": "SCMP_CMP_GE"}]}]})
+seed("seccomp", "float", {"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+    {"names": ["read"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 1, "value": 1.8e19, "op": "SCMP_CMP_GE"}]}]})
+seed("seccomp", "types", {"defaultAction": 1, "syscalls": {"a": 1}})
+seed("seccomp", "min_kernel", {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+    {"names": ["read"], "action": "SCMP_ACT_LOG", "includes": {"minKernel": "x.y"}}]})
+
+
+# --- conmon ---------------------------------------------------------------------------------------
+def packet(kind, body=b"", request=7, version=1):
+    return struct.pack("<HHI", version, kind, request) + body
+
+
+def words(*texts):
+    return b"".join(struct.pack("<I", len(t)) + t for t in texts)
+
+
+seed("monitor_packet", "hello", packet(1, struct.pack("<HH", 1, 1) + words(b"crispd 0.1.0")))
+seed("monitor_packet", "hello_bad", packet(1, struct.pack("<HH", 2, 1) + words(b"x")))
+seed("monitor_packet", "resize", packet(3, struct.pack("<HH", 80, 24)))
+seed("monitor_packet", "attach", packet(6, b"\7"))
+seed("monitor_packet", "attach_bad", packet(6, b"\x08"))
+seed("monitor_packet", "stdin", packet(16, b"typed text", request=0))
+seed("monitor_packet", "created", packet(96, struct.pack("<IQ", 42, 123456)))
+seed("monitor_packet", "created_bad", packet(96, struct.pack("<IQ", 0x80000000, 1)))
+seed("monitor_packet", "error", packet(66, struct.pack("<II", 5, 2) + words(b"no such file")))
+seed("monitor_packet", "error_length", packet(66, struct.pack("<III", 5, 2, 0xffffffff)))
+seed("monitor_packet", "upgrade", packet(8, words(b"/usr/libexec/crisp-monitor")))
+seed("monitor_packet", "unsupported", packet(67, struct.pack("<HHH", 9, 1, 1)))
+seed("monitor_packet", "status", packet(68, struct.pack("<BBBBIIQQQII", 1, 1, 0, 1, 10, 11, 99, 5, 0, 0, 2) +
+                                        words(b"crisp-monitor 0.1.0") + b"from the future"))
+seed("monitor_packet", "exit", packet(99, struct.pack("<IIBQ", 137, 9, 1, 1764000000000000000)))
+seed("monitor_packet", "exit_range", packet(99, struct.pack("<IIBQ", 256, 0, 0, 1)))
+seed("monitor_packet", "short", b"\1\0\1\0\0\0\0")
+seed("monitor_files", "exit", "crisp-exit 1\ncode 137\nsignal 9\noom 1\nfinished_at_ns 1764000000000000000\n"
+     "end\n")
+seed("monitor_files", "exit_later", "crisp-exit 1\ncode 0\nsignal 0\noom 0\nfinished_at_ns 1\nnew field\nend\n"
+     "more\n")
+seed("monitor_files", "exit_range", "crisp-exit 1\ncode 256\nsignal -1\noom 2\nfinished_at_ns -1\nend\n")
+seed("monitor_files", "exit_missing", "crisp-exit 1\ncode 1\nend\n")
+seed("monitor_files", "pid", "crisp-pid 1\nmonitor 10 1000\ncontainer 11 1001\nend\n")
+seed("monitor_files", "pid_monitor", "crisp-pid 1\nmonitor 10 1000\nend\n")
+seed("monitor_files", "pid_bad", "crisp-pid 1\nmonitor 0 x\ncontainer -5 1\nend\n")
+seed("monitor_files", "pid_version", "crisp-pid 2\nmonitor 10 1000\nend\n")
+
+
+def handover(version=1, limit=16384, argv=(b"runc", b"create"), clients=1, pid=42, texts=(b"", b"er", b"")):
+    numbers = lambda *v: struct.pack("<%dq" % len(v), *v)
+    out = numbers(version) + words(b"id", b"/bundle", b"/state", b"/log", b"") + numbers(limit, 0, 1, 0)
+    out += numbers(len(argv)) + words(*argv) + numbers(pid, 1000, 3, 4, 5, 6, -1, 7) + words(*texts)
+    out += numbers(0, 100, 0, 0, 9, clients)
+    return out + b"".join(numbers(8 + i, 1, 7, 0) for i in range(min(clients, 3)))
+
+
+seed("handover", "good", handover())
+seed("handover", "none", handover(clients=0, argv=()))
+seed("handover", "version", handover(version=2))
+seed("handover", "limit", handover(limit=-1))
+seed("handover", "clients", handover(clients=4000))
+seed("handover", "long_line", handover(limit=64, texts=(b"x" * 65, b"", b"")))
+seed("handover", "pid", handover(pid=-(2**62)))
+
+each("runtime_log", [
+    '{"level":"warning","msg":"w"}\n{"level":"error","msg":"the \\"cause\\" \\u00e4\\n"}\n',
+    '{"msg":"only","level":"info"}', '{"level":"fatal","msg":"' + "long " * 1000 + '"}', "plain\n\ntext \t\n",
+    '{"level":"error","msg":"\\ud83d\\ude00\\udc00"}', '{"level":"error","msg":"open', '{"msg":1,"msg":"two"}',
+    b'{"level":"error","msg":"\xff\x01"}', '{"a":{"msg":"nested"},"msg":"outer"}', '{"msg":"\\', "\x1b[31mred"])
+each("container_output", [
+    "hello\nworld\n", "no newline", "\n\n\n", "x" * 64 + "\n", "x" * 65, "x" * 128 + "\n" + "y" * 200,
+    b"\0\xff\r\n\x1b[0m", "a" * 63 + "\n" + "b" * 64 + "\n" + "c" * 129 + "\n"])
+T = "2026-11-24T10:11:12.123456789Z"
+each("cri_log", [
+    f"{T} stdout F hello\n{T} stderr P part\n{T} stderr F :rest\n", f"{T} stdout F \n", f"{T} stdout F\n",
+    f"{T} stdout P:x F\n", f"{T} stdin F x\n", " stdout F x", f"{T}  stdout F x", "x", f"{T} stdout  x"])
+
+# --- network --------------------------------------------------------------------------------------
+bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": True, "ipam":
+          {"type": "host-local", "ranges": [[{"subnet": "10.88.0.0/16"}]]}}
+seed("cni_config", "list", {"cniVersion": "1.0.0", "name": "net", "plugins": [
+    bridge, {"type": "portmap", "capabilities": {"portMappings": True, "x": False}}]})
+seed("cni_config", "single", dict(bridge, cniVersion="0.4.0", name="one"))
+seed("cni_config", "versions", {"cniVersions": ["0.3.1", "1.1.0", "9.9.9"], "name": "n", "disableCheck": True,
+                                "plugins": [bridge]})
+seed("cni_config", "path", {"cniVersion": "1.0.0", "name": "n", "plugins": [{"type": "../../bin/sh"}]})
+seed("cni_config", "name", {"cniVersion": "1.0.0", "name": "../x", "plugins": [bridge]})
+seed("cni_config", "no_plugins", {"cniVersion": "1.0.0", "name": "n", "plugins": []})
+seed("cni_config", "old", {"cniVersion": "0.2.0", "name": "n", "plugins": [bridge]})
+seed("cni_config", "types", {"cniVersion": 1, "name": ["n"], "plugins": [{"type": None}]})
+seed("cni_config", "twice", '{"name":"a","name":"b","cniVersion":"1.0.0","plugins":[{"type":"x"}]}')
+seed("cni_config", "not_utf8", b'{"name":"a","cniVersion":"1.0.0","plugins":[{"type":"x","k":"\xff"}]}')
+seed("cni_config", "nul", '{"name":"a","cniVersion":"1.0.0","plugins":[{"type":"x\\u0000/sh"}]}')
+
+result = {"cniVersion": "1.0.0", "interfaces": [{"name": "cni0"}, {"name": "eth0", "sandbox": "/run/ns/x",
+                                                                  "mac": "00:11:22:33:44:55"}],
+          "ips": [{"address": "10.88.0.5/16", "gateway": "10.88.0.1", "interface": 1},
+                  {"address": "fd00::5/64", "interface": 1}], "routes": [{"dst": "0.0.0.0/0"}], "dns": {}}
+seed("cni_result", "full", result)
+seed("cni_result", "v6_only", {"cniVersion": "1.0.0", "ips": [{"address": "fd00::1/64"}]})
+seed("cni_result", "empty", {})
+seed("cni_result", "index", dict(result, ips=[{"address": "10.0.0.1/8", "interface": 7}]))
+seed("cni_result", "index_odd", dict(result, ips=[{"address": "10.0.0.1/8", "interface": 2**63},
+                                                  {"address": "10.0.0.1/8", "interface": -1}]))
+seed("cni_result", "address", {"ips": [{"address": "300.1.1.1/8"}]})
+seed("cni_result", "address_nul", '{"ips":[{"address":"10.0.0.1\\u0000;x/8"}]}')
+seed("cni_result", "types", {"interfaces": {}, "ips": [1, None, []]})
+seed("cni_result", "version", {"cniVersion": "0.1.0"})
+each("cni_failure", [
+    "\n" + json.dumps({"cniVersion": "1.0.0", "code": 3, "msg": "unknown container", "details": "d"}),
+    "stderr text\n{\"code\": 11, \"msg\": \"try again\"}", "panic: x\n", "\n", "a\n{\"code\":\"7\",\"msg\":7}",
+    "\n{\"code\":1e300,\"msg\":\"m\"}", "\n[]", b"\xff\n{\"msg\":\"\xff\"}", "\n{\"code\":-4294967293}"])
+each("quantity", ["10M", "1.5Gi", "2e6", "500k", "0", "-1", "1E400", "1e-3", ".5", "5.", "", "M", "1MM", "1 M",
+                  "9223372036854775807", "18446744073709551616", "0x10", "1Ei", "99999Ei", "1.0000000001u",
+                  "nan", "inf", "1e", "1e+", "+1k", "1n"])
+
+# --- server ---------------------------------------------------------------------------------------
+each("config", [
+    "root: /var/lib/crisp\nstate: /run/crisp\nlog:\n  level: debug\n",
+    "runtimes:\n  default: runc\n  handlers:\n    runc:\n      path: /usr/bin/runc\n", "a: 1\na: 2\n",
+    "a: &x [1, 2]\nb: *x\n", "---\na: 1\n---\nb: 2\n", "[1, 2]\n", "a:\n\t- b\n", "text\n", "? [a]\n: b\n",
+    "timeouts:\n  shutdown: 10s\nmetrics:\n  address: 127.0.0.1:9090\n", "log: {level: loud}\n", "# nothing\n",
+    "a: |\n  literal\n  text\nb: >-\n  folded\nc: 'it''s'\nd: \"\\x41\\u00e4\\0\"\n", "~: x\n", "a: ~\n", "a: !!int 1\n",
+    "a: &a [*a]\n", "[1], 2\n", "a: 1\n---\n", "x: [" + "[" * 30 + "]" * 30 + "]\n",
+    # Each line is nine times the one before.
+    "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+        f"{n}: &{n} [" + ",".join(["*" + p] * 9) + "]\n" for p, n in zip("abcdefgh", "bcdefghi"))])
+each("metrics_request", [
+    "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "HEAD /metrics?x=y HTTP/1.0\r\n\r\n", "POST /metrics HTTP/1.1\r\n\r\n",
+    "GET / HTTP/1.1\r\n\r\n", "GET /metrics\r\n\r\n", "\r\n\r\n", " \r\n\r\n", "  HTTP/1.\r\n\r\n",
+    "GET  /metrics HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\0\1\0\r\n\r\n"])
+
+
+# --- spdy -----------------------------------------------------------------------------------------
+def control(kind, payload, flags=0, length=None, version=0x8003):
+    return struct.pack(">HHI", version, kind, flags << 24 | (len(payload) if length is None else length)) + payload
+
+
+def data_frame(stream, payload=b"", flags=0):
+    return struct.pack(">II", stream, flags << 24 | len(payload)) + payload
+
+
+def block(*headers):
+    out = struct.pack(">I", len(headers))
+    for name, value in headers:
+        out += struct.pack(">I", len(name)) + name + struct.pack(">I", len(value)) + value
+    return out
+
+
+EMPTY = bytes.fromhex("78f9e3c6a7c202a6230600000000ffff")
+EMPTY_LATER = bytes.fromhex("020100000000ffff")
+ERROR = bytes.fromhex("78f9e3c6a7c202a62346703a2b294a4dcc851625aca9a08006000000ffff")
+
+
+def syn(stream, compressed, flags=0):
+    return control(1, struct.pack(">IIH", stream, 0, 0) + compressed, flags)
+
+
+def stored(plain):
+    """A block for any deflate context: one stored block and an empty one."""
+    return b"\0" + struct.pack("<HH", len(plain), len(plain) ^ 0xffff) + plain + b"\0\0\0\xff\xff"
+
+
+first = bytes.fromhex("78f9e3c6a7c2")
+pair = first + stored(block((b"port", b"80"), (b"requestid", b"0"), (b"streamtype", b"error")))
+seed("spdy", "exec", syn(1, ERROR) + syn(3, stored(block((b"streamType", b"stdin")))) +
+     data_frame(3, b"hello\n") + data_frame(3, b"", 1) + control(6, struct.pack(">I", 1)) +
+     control(3, struct.pack(">II", 1, 5)) + control(7, struct.pack(">II", 0, 0)))
+seed("spdy", "forward", syn(1, pair, 1) + syn(3, stored(block((b"a", b"1\x002\0")))) + data_frame(3, b"GET /") +
+     control(4, struct.pack(">III", 1, 0x01000004, 100)) + control(9, struct.pack(">II", 3, 100)) +
+     control(8, struct.pack(">I", 3) + stored(block((b"b", b"2"))), 1) + data_frame(3, b"late"))
+seed("spdy", "ids", syn(5, EMPTY) + syn(3, EMPTY_LATER) + syn(5, EMPTY_LATER) + syn(6, EMPTY_LATER) +
+     syn(11, EMPTY_LATER, 2) + data_frame(5, b"gone"))
+seed("spdy", "many", syn(1, EMPTY) + b"".join(syn(3 + 2 * i, EMPTY_LATER) for i in range(12)))
+seed("spdy", "split_block", syn(1, EMPTY[:9]))
+seed("spdy", "left_over", syn(1, first + stored(block() + b"x")))
+seed("spdy", "bomb", syn(1, first + zlib.compress(b"\0" * 300000, 9)[2:-4]))
+seed("spdy", "no_dictionary", syn(1, zlib.compress(block())))
+seed("spdy", "twice_the_name", syn(1, first + stored(block((b"a", b"1"), (b"A", b"2")))))
+seed("spdy", "count", syn(1, first + stored(struct.pack(">I", 0xffffffff))))
+seed("spdy", "long_control", control(4, b"", length=0xffffff))
+seed("spdy", "http", "GET / HTTP/1.1\r\n\r\n")
+seed("spdy", "pings", control(6, struct.pack(">I", 1)) * 400)
+each("spdy_headers", [
+    block(), block((b"streamtype", b"error")), block((b"A", b""), (b"b", b"x\0y\0")), block((b"", b"x")),
+    block((b"a", b"1"), (b"a", b"2")), block((b"a", b"1")) + b"x", struct.pack(">I", 2) + block()[4:],
+    struct.pack(">II", 1, 0xfffffffc), block(*[(b"h%d" % i, b"v") for i in range(101)])])
+each("spdy_session", [
+    bytes([0, 1, 4, 1, 10, 1, 11, 1]), bytes([14, 0x81, 10, 0x81, 18, 1]), bytes([14, 0, 14, 0, 18, 0x81, 24, 0x83]),
+    bytes([0, 0, 2, 1, 2, 1, 4, 1, 6, 1, 7, 1, 8, 0x81, 12, 0, 13, 0, 0, 0]), bytes([0, 0] * 20),
+    bytes([14, 0, 24, 1, 24, 0x81, 11, 1, 18, 1, 18, 0x81, 4, 1]), bytes([9, 0]) + EMPTY, bytes([3, 1]) + block(),
+    bytes(range(256))])
+
+
+# --- streaming ------------------------------------------------------------------------------------
+def ws(opcode, payload=b"", fin=True, mask=b"\1\2\3\4", masked=True, length=None):
+    size = len(payload) if length is None else length
+    head = bytes([opcode | (0x80 if fin else 0)])
+    bit = 0x80 if masked else 0
+    if size < 126:
+        head += bytes([bit | size])
+    elif size < 1 << 16:
+        head += struct.pack(">BH", bit | 126, size)
+    else:
+        head += struct.pack(">BQ", bit | 127, size)
+    if masked:
+        head += mask
+    return head + bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
+
+
+seed("websocket", "stdin", ws(2, b"\0hello") + ws(2, b"\4{\"Width\":80,\"Height\":24}") + ws(2, b"\xff\0") +
+     ws(8, b"\x03\xe8"))
+seed("websocket", "fragments", ws(2, b"\0one ", fin=False) + ws(9, b"ping") + ws(0, b"two ", fin=False) +
+     ws(0, b"", fin=False) + ws(0, b"three"))
+seed("websocket", "text", ws(1, b"0aGVsbG8=") + ws(1, b"") + ws(10, b"pong") + ws(8))
+seed("websocket", "long", ws(2, b"x" * 200) + ws(2, b"y" * 126))
+seed("websocket", "huge", ws(2, b"x", length=2**40))
+seed("websocket", "top_bit", ws(2, b"x", length=2**63))
+seed("websocket", "unmasked", ws(2, b"x", masked=False))
+seed("websocket", "reserved", bytes([0xc2, 0x81]) + b"\1\2\3\4x")
+seed("websocket", "mixed", ws(2, b"a", fin=False) + ws(2, b"b"))
+seed("websocket", "long_ping", ws(9, b"p" * 126))
+seed("websocket", "close_1", ws(8, b"x"))
+each("base64", ["aGVsbG8=", "aGVsbG8", "aA==", "aA=", "aA===", "=", "aGVs\nbG8=", "a-_b", "+/+/", "aA==aA==", "a"])
+each("resize", [
+    '{"Width":80,"Height":24}', '{"Width":80,"Height":24}\n{"Width":132,"Height":43}{"Width":0,"Height":1}',
+    ' { "Height" : 1 , "x" : [ {"a":"]\\""} , 2 ] , "Width" : 65535 } ', '{"Width":65536,"Height":1}', "{}",
+    '{"Width":-1}', '{"Width":"80"}', "[", "x", '{"Width":80', '{"Width":1.5,"Height":2}', '{"a":' + "[" * 2000])
+
+
+def main():
+    root = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "corpus"
+    for name, content in sorted(seeds.items()):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    print(f"{len(seeds)} seeds, {sum(map(len, seeds.values()))} bytes in {root}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+// What OCI runtimes print, what images bring, and profiles that users write.
+#include "fuzz.h"
+#include "oci/account_files.h"
+#include "oci/runtime_errors.h"
+#include "oci/runtime_features.h"
+#include "oci/runtime_json.h"
+#include "oci/seccomp.h"
+#include "oci/spec.h"
+
+namespace crisp::oci {
+
+CRISP_FUZZ(runtime_state) {
+  const std::string text(input);
+  if (const Result<RuntimeState> state = ParseRuntimeState(text); state.ok()) {
+    CRISP_REQUIRE(state->pid >= 0);
+  }
+  (void)ParseFeatures(text);
+  if (const Result<RuntimeVersion> version = ParseRuntimeVersion(input); version.ok()) {
+    CRISP_REQUIRE(!version->kind.empty());
+    for (char c : version->version) CRISP_REQUIRE(c == '.' || (c >= '0' && c <= '9'));
+    if (VersionAtLeast(version->version, 2, 1)) {
+      CRISP_REQUIRE(VersionAtLeast(version->version, 1, 5));
+    }
+  }
+}
+
+CRISP_FUZZ(runtime_errors) {
+  (void)ParseLogEntry(input);
+  for (std::string_view kind : {"runc", "crun"}) {
+    const Status failure = RuntimeFailure(kind, "create", 1, input);
+    CRISP_REQUIRE(!failure.ok());
+    CRISP_REQUIRE(failure.message().starts_with(kind));
+  }
+}
+
+CRISP_FUZZ(spec_process) {
+  const Result<Process> process = ProcessFromSpecJson(std::string(input));
+  if (!process.ok()) {
+    CRISP_REQUIRE(process.status().code() == Code::kDataLoss);
+    return;
+  }
+  const Result<std::string> json = ToJson(*process);
+  CRISP_REQUIRE(json.ok());
+  const Result<Process> again = ProcessFromSpecJson(Cat("{\"process\":", *json, "}"));
+  CRISP_REQUIRE(again.ok());
+  const Result<std::string> json_again = ToJson(*again);
+  CRISP_REQUIRE(json_again.ok() && *json_again == *json);
+}
+
+CRISP_FUZZ(accounts) {
+  const auto check = [](const std::string& name, uint32_t id) {
+    CRISP_REQUIRE(!name.empty() && id != UINT32_MAX);
+    CRISP_REQUIRE(name.find_first_of(std::string_view(":\n\0", 3)) == std::string::npos);
+  };
+  for (const PasswdEntry& entry : ParsePasswd(input)) {
+    check(entry.name, entry.uid);
+    check(entry.name, entry.gid);
+    CRISP_REQUIRE(entry.home.find(':') == std::string::npos);
+  }
+  for (const GroupEntry& entry : ParseGroup(input)) {
+    check(entry.name, entry.gid);
+    for (const std::string& member : entry.members) {
+      CRISP_REQUIRE(!member.empty() && member.find_first_of(",\n") == std::string::npos);
+    }
+  }
+  if (const std::optional<uint32_t> id = ParseAccountId(input)) {
+    CRISP_REQUIRE(ParseAccountId(std::to_string(*id)) == id);
+  }
+}
+
+CRISP_FUZZ(seccomp) {
+  SeccompContext context;
+  context.capabilities = {"CAP_CHOWN", "CAP_SYS_ADMIN"};
+  context.kernel_major = 6;
+  context.kernel_minor = 1;
+  const Result<SeccompProfile> profile = ParseSeccompProfile(std::string(input), context);
+  if (!profile.ok()) return;
+  CRISP_REQUIRE(!profile->default_action.empty());
+  const Result<std::string> json = SeccompToJson(*profile);
+  CRISP_REQUIRE(json.ok());
+  // What is written for the runtime is itself a profile, and means the same.
+  const Result<SeccompProfile> again = ParseSeccompProfile(*json, context);
+  CRISP_REQUIRE(again.ok());
+  const Result<std::string> json_again = SeccompToJson(*again);
+  CRISP_REQUIRE(json_again.ok() && *json_again == *json);
+}
+
+}  // namespace crisp::oci

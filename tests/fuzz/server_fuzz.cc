@@ -1,0 +1,43 @@
+// The daemon's configuration and its metrics endpoint.
+#include "fuzz.h"
+#include "server/config/load.h"
+#include "server/config/yaml_reader.h"
+#include "server/metrics/http_endpoint.h"
+
+namespace crisp::config {
+
+CRISP_FUZZ(config) {
+  const Result<Value> tree = ReadYaml(std::string(input), "fuzz.yaml");
+  if (!tree.ok()) {
+    CRISP_REQUIRE(tree.status().code() == Code::kInvalidArgument);
+    return;
+  }
+  // What is printed is read as the same.
+  const std::string json = ToJson(*tree);
+  const Result<Value> again = ReadYaml(ToYaml(*tree), "again.yaml");
+  CRISP_REQUIRE(again.ok());
+  CRISP_REQUIRE(ToJson(*again) == json);
+
+  Surroundings surroundings;
+  surroundings.path = "/nonexistent";
+  surroundings.executable_dir = "/nonexistent";
+  const Result<Config> config = FromValue(*tree, surroundings);
+  if (!config.ok()) return;
+  const Result<Config> config_again = FromValue(ToValue(*config), surroundings);
+  CRISP_REQUIRE(config_again.ok());
+  const Changes changes = Compare(*config, *config_again);
+  CRISP_REQUIRE(changes.reloadable.empty() && changes.need_restart.empty());
+}
+
+}  // namespace crisp::config
+
+namespace crisp::metrics {
+
+CRISP_FUZZ(metrics_request) {
+  const std::string answer = HttpEndpoint::Respond(input, [] { return std::string("up 1\n"); });
+  CRISP_REQUIRE(answer.starts_with("HTTP/1.1 "));
+  CRISP_REQUIRE(answer.find("\r\n\r\n") != std::string::npos);
+  if (answer.starts_with("HTTP/1.1 200")) CRISP_REQUIRE(input.find("/metrics") < input.size());
+}
+
+}  // namespace crisp::metrics

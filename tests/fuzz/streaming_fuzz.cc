@@ -1,0 +1,108 @@
+// What clients of streaming URLs send beside SPDY: WebSocket frames, base64 text, terminal sizes.
+#include <algorithm>
+
+#include "fuzz.h"
+#include "server/streaming/base64.h"
+#include "server/streaming/resize_parser.h"
+#include "server/streaming/websocket_decoder.h"
+
+namespace crisp::streaming {
+namespace {
+
+// Writes down what is reported; parts of one message are put together.
+class Recorder : public WebSocketDecoder::Events {
+ public:
+  virtual ~Recorder() = default;
+  void OnPart(std::span<char> data, bool first, bool last) override {
+    CRISP_REQUIRE(!closed_ && first == !in_message_);
+    in_message_ = !last;
+    if (first) log += "message ";
+    log.append(data.data(), data.size());
+    if (last) log += '\n';
+  }
+  void OnPing(std::string_view payload) override {
+    CRISP_REQUIRE(!closed_ && payload.size() <= 125);
+    pings += Cat(payload, '\n');
+  }
+  void OnClose(uint16_t code) override {
+    CRISP_REQUIRE(!closed_);
+    closed_ = true;
+    log += Cat("close ", code, '\n');
+  }
+
+  std::string log;
+  std::string pings;
+
+ private:
+  bool in_message_ = false;
+  bool closed_ = false;
+};
+
+struct Outcome {
+  std::string log;
+  std::string pings;
+  Status status;
+};
+
+Outcome Decode(std::string_view input, size_t piece) {
+  Recorder recorder;
+  WebSocketDecoder decoder(&recorder);
+  Status status;
+  while (!input.empty() && status.ok()) {
+    std::string bytes(input.substr(0, piece));  // it is unmasked in place
+    input.remove_prefix(bytes.size());
+    status = decoder.Feed(bytes);
+  }
+  return {recorder.log, recorder.pings, status};
+}
+
+}  // namespace
+
+CRISP_FUZZ(websocket) {
+  const Outcome whole = Decode(input, std::max<size_t>(1, input.size()));
+  for (size_t piece : {size_t{1}, 2 + input.size() % 29}) {
+    const Outcome cut = Decode(input, piece);
+    CRISP_REQUIRE(cut.log == whole.log);
+    CRISP_REQUIRE(cut.pings == whole.pings);
+    CRISP_REQUIRE(cut.status.ToString() == whole.status.ToString());
+  }
+}
+
+CRISP_FUZZ(base64) {
+  for (Base64Alphabet alphabet : {Base64Alphabet::kStandard, Base64Alphabet::kUrl}) {
+    for (char c : EncodeBase64(input, alphabet)) {
+      CRISP_REQUIRE((c >= '0' && c <= '9') || (c >= 'A' && c <= 'z') || c == '+' || c == '/' ||
+                    c == '=' || c == '-');
+    }
+  }
+  std::string back;
+  Base64Decoder decoder;
+  const std::string text = EncodeBase64(input, Base64Alphabet::kStandard);
+  const size_t middle = text.size() / 3;
+  CRISP_REQUIRE(decoder.Feed(std::string_view(text).substr(0, middle), &back).ok());
+  CRISP_REQUIRE(decoder.Feed(std::string_view(text).substr(middle), &back).ok());
+  CRISP_REQUIRE(decoder.End().ok());
+  CRISP_REQUIRE(back == input);
+
+  std::string decoded;
+  Base64Decoder foreign;
+  if (!foreign.Feed(input, &decoded).ok() || !foreign.End().ok()) return;
+  CRISP_REQUIRE(decoded.size() <= input.size() / 4 * 3 + 2);
+}
+
+CRISP_FUZZ(resize) {
+  ResizeParser whole;
+  const std::optional<pod::TerminalSize> size = whole.Feed(input);
+  std::optional<pod::TerminalSize> last;
+  ResizeParser pieces;
+  for (size_t at = 0; at < input.size(); ++at) {
+    if (const auto now = pieces.Feed(input.substr(at, 1))) last = now;
+  }
+  CRISP_REQUIRE(pieces.failed() == whole.failed());
+  CRISP_REQUIRE(size.has_value() == last.has_value());
+  if (!size) return;
+  CRISP_REQUIRE(size->columns == last->columns && size->rows == last->rows);
+  CRISP_REQUIRE(size->columns > 0 && size->rows > 0);
+}
+
+}  // namespace crisp::streaming
