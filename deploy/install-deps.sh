@@ -12,14 +12,14 @@ build=(
   g++ cmake ninja-build pkg-config
   libgrpc++-dev libgrpc-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
   libabsl-dev libre2-dev libc-ares-dev
-  libyaml-cpp-dev libspdlog-dev libfmt-dev prometheus-cpp-dev
-  libseccomp-dev libmnl-dev libnftnl-dev libsystemd-dev nlohmann-json3-dev
+  libyaml-cpp-dev libspdlog-dev libfmt-dev
+  libseccomp-dev nlohmann-json3-dev
   libcurl4-openssl-dev libssl-dev libboost-dev
-  libisal-dev zlib1g-dev libzstd-dev libarchive-dev libsqlite3-dev
+  libisal-dev zlib1g-dev libzstd-dev libsqlite3-dev libtomlplusplus-dev
 )
 run=(runc crun containernetworking-plugins iptables iproute2 busybox-static ca-certificates)
 test=(
-  ccache libgtest-dev libgmock-dev libbenchmark-dev
+  ccache libgtest-dev libgmock-dev
   python3 nftables procps docker-registry skopeo umoci openssl curl
   clang-format
 )
@@ -27,7 +27,11 @@ test=(
 wanted=("${build[@]}" "${run[@]}")
 case "${1:-}" in
   "") ;;
-  --test) wanted+=("${test[@]}") ;;
+  --test)
+    wanted+=("${test[@]}")
+    # Node.js for the interop tests; another vendor's package brings npm along.
+    command -v npm >/dev/null || wanted+=(nodejs npm)
+    ;;
   *)
     echo "usage: $0 [--test]" >&2
     exit 2
