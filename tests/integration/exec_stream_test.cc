@@ -227,6 +227,7 @@ TEST_P(ExecStreamTest, ATerminalShell) {
   exec.Resize(80, 24);
   exec.Send("echo he''llo; trap 'echo wi''nch' WINCH; sleep 1000\n");
   EXPECT_TRUE(exec.AwaitOut("hello\r\n"));
+  EXPECT_TRUE(Eventually([&] { return Runs("sleep 1000"); }));
   exec.Send("\x03");  // ^C reaches the foreground process
   exec.Send("exit 4\n");
   EXPECT_TRUE(exec.AwaitEnd());

@@ -35,6 +35,10 @@ async function upgrade(url, protocols) {
   const connection = transport.connection.create(socket, { protocol: 'spdy', isServer: false });
   connection.start(3.1);
   connection.on('error', () => {});
+  // A CRI server's SYN_REPLY has no headers; this package speaks HTTP and wants a status.
+  connection.on('frame', (frame) => {
+    if (frame.type === 'HEADERS') frame.headers[':status'] ??= '200';
+  });
   return { connection, socket, chosen };
 }
 
