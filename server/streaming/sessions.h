@@ -5,6 +5,8 @@
 // Contract: streaming.md sections 6.3 to 6.6 and 7.
 // Threads:  called, and running, on the thread of `io`. A session owns itself and its channels, and
 //           calls `ended` once, as its last act. The end of the connection ends it early.
+// Lifetime: `pods` may answer a session that has ended: `io` outlives the pod room's lanes and its
+//           loop. A session is gone only after its channels said OnClosed or it has closed them.
 // Errors:   reach the client on its error channel; they never reach the caller.
 #ifndef CRISP_SERVER_STREAMING_SESSIONS_H_
 #define CRISP_SERVER_STREAMING_SESSIONS_H_
