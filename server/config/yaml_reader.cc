@@ -7,8 +7,8 @@
 namespace crisp::config {
 namespace {
 
-constexpr int kMaxDepth = 16;  // our deepest key has five levels; aliases could nest without end
-constexpr int kMaxNodes = 100000;  // aliases of aliases multiply
+constexpr int kMaxDepth = 16;     // our deepest key has five levels; aliases could nest without end
+constexpr int kMaxNodes = 10000;  // aliases of aliases multiply
 
 // `nodes`: how many were converted before.
 Result<Value> Convert(const YAML::Node& node, const std::string& file, int depth, int* nodes) {
