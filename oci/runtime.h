@@ -55,6 +55,9 @@ struct RuntimeFeatures {
   bool recursive_read_only = false;  // mount option "rro"
   bool idmapped_mounts = false;
   bool exec_cgroup = false;  // exec --cgroup puts the process in a sub-cgroup here
+  // Systemd driver: the group below the container's scope in which the runtime puts its processes,
+  // and execs' groups; empty: the scope itself.
+  std::string scope_group = {};
 };
 
 struct RuntimeState {

@@ -10,6 +10,7 @@
 #include "oci/host_facts.h"
 #include "oci/runtime_errors.h"
 #include "oci/runtime_json.h"
+#include "oci/systemd_scope.h"
 
 namespace crisp::oci {
 namespace {
@@ -77,6 +78,10 @@ Result<RuntimeFeatures> ProbeFeatures(const RuntimeOptions& options) {
   out.kind = version.kind;
   out.version = version.version;
   out.exec_cgroup = KnowsExecCgroup(version);
+  if (version.kind == "crun" && options.cgroup_driver == CgroupDriver::kSystemd &&
+      options.cgroup_layout != nullptr && options.cgroup_layout->v2) {
+    out.scope_group = kCrunScopeGroup;
+  }
 
   const RunOutput features = CRISP_TRY(RunProgram(options, "features"));
   if (features.status.success()) {

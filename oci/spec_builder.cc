@@ -7,6 +7,7 @@
 #include "oci/seccomp.h"
 #include "oci/selinux.h"
 #include "oci/spec_parts.h"
+#include "oci/systemd_scope.h"
 
 namespace crisp::oci {
 namespace {
@@ -146,6 +147,9 @@ Result<BuiltSpec> BuildSpecOn(const ContainerRequest& request, const std::string
   if (request.uts_ns && request.uts_ns->empty()) spec.hostname = request.hostname;
   spec.namespaces = Namespaces(request);
   spec.annotations = Annotations(request);
+  if (request.systemd_driver && request.features != nullptr) {
+    AddScopeAnnotations(*request.features, spec.resources, &spec.annotations);
+  }
   CRISP_RETURN_IF_ERROR(CheckAnnotations(spec.annotations));
   spec.cgroups_path = request.cgroups_path;
   // Last: the only change to the rootfs is made when nothing else can fail.

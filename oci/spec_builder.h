@@ -137,6 +137,7 @@ struct ContainerRequest {
   std::string rootfs;  // mounted
   const CgroupLayout* cgroup_layout = nullptr;
   const RuntimeFeatures* features = nullptr;
+  bool systemd_driver = false;  // cgroups_path is "slice:prefix:name"
 };
 
 struct BuiltSpec {

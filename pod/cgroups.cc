@@ -48,16 +48,14 @@ Result<CgroupPaths> MakeCgroupPaths(const std::string& parent, const std::string
                              "' is not the name of a systemd slice, such as kubepods-pod1.slice");
     }
     return CgroupPaths{Cat(slice, ':', kScopePrefix, ':', id),
-                       JoinPath(ExpandSlice(slice), Cat(kScopePrefix, '-', id, ".scope")),
-                       {{"run.oci.systemd.subgroup", ""},
-                        {"org.systemd.property.CollectMode", "'inactive-or-failed'"}}};
+                       JoinPath(ExpandSlice(slice), Cat(kScopePrefix, '-', id, ".scope"))};
   }
   if (is_slice) {
     return InvalidArgument("cgroup_parent '", parent,
                            "' is a systemd slice, but the cgroup driver is cgroupfs");
   }
   const std::string path = JoinPath(parent.starts_with('/') ? parent : Cat('/', parent), id);
-  return CgroupPaths{path, path, {}};
+  return CgroupPaths{path, path};
 }
 
 }  // namespace crisp::pod

@@ -4,15 +4,10 @@
 //           container is "<parent>/<id>"; with the systemd driver only the parent's last element
 //           counts: the OCI cgroupsPath is "<last>.slice:crisp:<id>", which the runtime turns into
 //           the scope "crisp-<id>.scope" in that slice.
-//           The annotations are the runtimes' words for how it shall be: the process is in the
-//           scope itself, where crun would add a group "container" on v2 (and then look for an
-//           exec's group below that); a scope that failed, by an OOM kill for instance, is
-//           forgotten like any other (systemd.unit(5), CollectMode).
 // Errors:   kInvalidArgument for a parent that does not fit the driver.
 #ifndef CRISP_POD_CGROUPS_H_
 #define CRISP_POD_CGROUPS_H_
 
-#include <map>
 #include <string>
 
 #include "base/core/result.h"
@@ -21,9 +16,8 @@
 namespace crisp::pod {
 
 struct CgroupPaths {
-  std::string oci;                                 // for the spec's cgroupsPath
-  std::string host;                                // below the hierarchy's mount, for CgroupDir
-  std::map<std::string, std::string> annotations;  // for the spec
+  std::string oci;   // for the spec's cgroupsPath
+  std::string host;  // below the hierarchy's mount, for CgroupDir
 };
 
 // `id`: of the container, or of the sandbox for its init process.

@@ -19,4 +19,11 @@ CgroupDir Container::Cgroup(const CgroupLayout* layout, const std::string& defau
   return CgroupDir(layout, paths.ok() ? paths->host : Cat("/crisp.invalid/", id().str()));
 }
 
+CgroupDir Container::LimitedCgroup(const CgroupLayout* layout,
+                                   const std::string& default_parent) const {
+  const CgroupDir all = Cgroup(layout, default_parent);
+  if (runtime() == nullptr || runtime()->features().scope_group.empty()) return all;
+  return CgroupDir(layout, JoinPath(all.path(), runtime()->features().scope_group));
+}
+
 }  // namespace crisp::pod

@@ -97,7 +97,10 @@ class Container {
 
   // The absolute log path, or empty (cri-contract section 10).
   std::string LogPath() const;
+  // All that the container has is in there: to be killed, watched and removed.
   CgroupDir Cgroup(const CgroupLayout* layout, const std::string& default_parent) const;
+  // Where its limits are, and execs' groups: below the former with crun in a systemd scope.
+  CgroupDir LimitedCgroup(const CgroupLayout* layout, const std::string& default_parent) const;
 
  private:
   mutable std::mutex mutex_;  // state: row_'s changing members and monitor_

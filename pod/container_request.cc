@@ -234,16 +234,11 @@ Result<oci::ContainerRequest> MakeContainerRequest(const Environment& env,
   const v1::LinuxContainerResources& resources = config.linux().resources();
   out.resources = ToOciResources(resources);
   out.oom_score_adj = resources.oom_score_adj();  // never the daemon's own
-  CgroupPaths cgroup = CRISP_TRY(MakeCgroupPaths(
-      env.CgroupParent(sandbox.config()), container.id().str(), runtime.options().cgroup_driver));
-  // A scope without a word on it gets systemd's DefaultTasksMax (systemd-system.conf(5)); the CRI
-  // has no such limit, and a container shall not depend on the driver.
-  if (runtime.options().cgroup_driver == oci::CgroupDriver::kSystemd &&
-      !out.resources.unified.contains("pids.max")) {
-    out.resources.pids_limit = -1;
-  }
-  out.cgroups_path = std::move(cgroup.oci);
-  out.oci_annotations.merge(cgroup.annotations);
+  out.cgroups_path =
+      CRISP_TRY(MakeCgroupPaths(env.CgroupParent(sandbox.config()), container.id().str(),
+                                runtime.options().cgroup_driver))
+          .oci;
+  out.systemd_driver = runtime.options().cgroup_driver == oci::CgroupDriver::kSystemd;
   out.reaper = env.options.reaper;
   out.cgroup_layout = env.options.cgroup_layout;
   out.features = &runtime.features();

@@ -172,7 +172,7 @@ Status StatsReader::Read(const ContainerPtr& container, v1::ContainerStats* out)
 
   const bool v2 = env_->options.cgroup_layout->v2;
   const CgroupDir cgroup =
-      container->Cgroup(env_->options.cgroup_layout, env_->options.default_cgroup_parent);
+      container->LimitedCgroup(env_->options.cgroup_layout, env_->options.default_cgroup_parent);
   FillCpu(cgroup, v2, out);
   FillMemory(cgroup, v2, out);
 

@@ -22,7 +22,9 @@ constexpr auto kHalfStartedKill = std::chrono::seconds(1);
 
 CgroupDir ExecCgroup(const oci::Runtime& runtime, const CgroupDir& container,
                      const std::string& name) {
-  return CgroupDir(&runtime.exec_cgroup_layout(), JoinPath(container.path(), Cat("exec-", name)));
+  const std::string& group = runtime.features().scope_group;
+  const std::string parent = group.empty() ? container.path() : JoinPath(container.path(), group);
+  return CgroupDir(&runtime.exec_cgroup_layout(), JoinPath(parent, Cat("exec-", name)));
 }
 
 // A pipe of which the first end, or with `writing` the second, is ours.

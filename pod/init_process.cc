@@ -7,6 +7,7 @@
 #include "base/core/atomic_file.h"
 #include "base/core/mount.h"
 #include "base/netns_handle.h"
+#include "oci/systemd_scope.h"
 #include "pod/cgroups.h"
 #include "pod/monitors.h"
 #include "pod/run_sandbox.h"
@@ -16,7 +17,7 @@ namespace {
 
 std::string InitRoot(const Environment& env) { return JoinPath(env.options.state, "init-rootfs"); }
 
-oci::Spec InitSpec(const Environment& env, const Sandbox& sandbox, const CgroupPaths& cgroup) {
+oci::Spec InitSpec(const Environment& env, const Sandbox& sandbox, const std::string& cgroup) {
   oci::Spec spec;
   spec.process.args = {"/crisp-init"};
   spec.process.env = {"PATH=/"};
@@ -34,11 +35,14 @@ oci::Spec InitSpec(const Environment& env, const Sandbox& sandbox, const CgroupP
   if (sandbox.ipc_mode() != v1::NODE) {
     spec.namespaces.push_back({"ipc", sandbox.paths().ipc()});
   }
-  spec.cgroups_path = cgroup.oci;
+  spec.cgroups_path = cgroup;
   spec.resources.devices = {{false, 'a', {}, {}, "rwm"}};
-  spec.annotations = cgroup.annotations;
-  spec.annotations["io.kubernetes.cri.container-type"] = "sandbox";
-  spec.annotations["io.kubernetes.cri.sandbox-id"] = sandbox.id().str();
+  spec.annotations = {{"io.kubernetes.cri.container-type", "sandbox"},
+                      {"io.kubernetes.cri.sandbox-id", sandbox.id().str()}};
+  const oci::Runtime& runtime = *sandbox.runtime();
+  if (runtime.options().cgroup_driver == oci::CgroupDriver::kSystemd) {
+    oci::AddScopeAnnotations(runtime.features(), spec.resources, &spec.annotations);
+  }
   return spec;
 }
 
@@ -60,7 +64,7 @@ Status StartInitProcess(Environment& env, const SandboxPtr& sandbox) {
   const CgroupPaths cgroup = CRISP_TRY(MakeCgroupPaths(
       env.CgroupParent(sandbox->config()), sandbox->id().str(), runtime.options().cgroup_driver));
   CRISP_RETURN_IF_ERROR(EnsureDirectory(paths.init_monitor(), 0700));
-  const std::string json = CRISP_TRY(oci::ToJson(InitSpec(env, *sandbox, cgroup)));
+  const std::string json = CRISP_TRY(oci::ToJson(InitSpec(env, *sandbox, cgroup.oci)));
   CRISP_RETURN_IF_ERROR(WriteFile(paths.init_bundle() + "/config.json", json, 0600));
 
   const ContainerId init_id(sandbox->id().str());

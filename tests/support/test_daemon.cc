@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 
+#include "base/cgroup_dir.h"
 #include "base/core/file.h"
 #include "tests/support/patience.h"
 #include "tests/support/surroundings.h"
@@ -141,7 +142,10 @@ std::string TestDaemon::default_cgroup_parent() const {
 }
 
 std::string TestDaemon::CgroupOf(const std::string& id) const {
-  return Cat(default_cgroup_parent(), UsesSystemd() ? Cat("/crisp-", id, ".scope") : Cat("/", id));
+  if (!UsesSystemd()) return Cat(default_cgroup_parent(), "/", id);
+  const Result<CgroupLayout> layout = CgroupLayout::Detect();
+  const bool has_group = options_.runtime == "crun" && layout.ok() && layout->v2;
+  return Cat(default_cgroup_parent(), "/crisp-", id, ".scope", has_group ? "/container" : "");
 }
 
 std::string TestDaemon::Log() const {

@@ -54,7 +54,8 @@ class TestDaemon {
   std::string address_dir() const { return Path("cni/addresses"); }
   std::string log_dir() const { return Path("logs"); }
   std::string default_cgroup_parent() const;
-  // The cgroup of a container whose pod names no other parent, from the hierarchies' roots.
+  // Where the processes and limits of a container are whose pod names no cgroup parent, from the
+  // hierarchies' roots: crun makes a group below the scope.
   std::string CgroupOf(const std::string& id) const;
   // The daemon's log, for a failing test's output.
   std::string Log() const;

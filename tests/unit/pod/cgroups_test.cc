@@ -21,7 +21,6 @@ TEST(CgroupPaths, SystemdUsesTheLastElementOnly) {
   ASSERT_TRUE(paths.ok());
   EXPECT_EQ(paths->oci, "kubepods-burstable.slice:crisp:abc");
   EXPECT_EQ(paths->host, "/kubepods.slice/kubepods-burstable.slice/crisp-abc.scope");
-  EXPECT_EQ(paths->annotations.at("run.oci.systemd.subgroup"), "");
 }
 
 TEST(CgroupPaths, SlicesListTheirParents) {
