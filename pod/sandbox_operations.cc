@@ -5,6 +5,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "pod/created_at.h"
+#include "pod/monitors.h"
 #include "pod/run_sandbox.h"
 
 namespace crisp::pod {
@@ -56,6 +57,7 @@ Status SandboxOperations::RunSteps(const SandboxPtr& sandbox) {
   StepFailure failure{env_->db->Put(sandbox->row()), OkStatus()};
   if (failure.cause.ok()) failure = crisp::RunSteps(RunSandboxTable(), context);
   if (failure.cause.ok()) {
+    WarmUpCreate(*env_);  // the first container is asked for within milliseconds
     // READY is written before it is visible: what a client saw must survive. An init that died
     // during the steps is noticed by the kubelet's next exec or start; its observer ran too early.
     SandboxRow row = sandbox->row();
