@@ -15,7 +15,7 @@ namespace crisp::bench {
 Status MeasurePods(const Options& options, Report* report);
 // Brings `scale` pods up and times the calls that a kubelet makes for ever; memory with them.
 Status MeasureScale(const Options& options, Report* report);
-// ExecSync of `true`.
+// `true` by ExecSync and by Exec with a SPDY client; the rate of a large output.
 Status MeasureExec(const Options& options, Report* report);
 // One container that writes `log_mib` of 100-byte lines; every line is checked.
 Status MeasureLog(const Options& options, Report* report);

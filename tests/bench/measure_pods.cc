@@ -42,21 +42,6 @@ Status MeasurePods(const Options& options, Report* report) {
   return OkStatus();
 }
 
-Status MeasureExec(const Options& options, Report* report) {
-  Load load(options);
-  const Pod pod = CRISP_TRY(load.BringUp({"sleep", "1000000"}));
-  v1::ExecSyncRequest request;
-  request.set_container_id(pod.container);
-  request.add_cmd("true");
-  request.set_timeout(30);
-  for (int i = 0; i < options.count * 5; ++i) {
-    const auto response = CRISP_TRY(load.Call("ExecSync of true", request));
-    if (response.exit_code() != 0) return Internal("exec of true: exit ", response.exit_code());
-  }
-  report->Add("exec", "ExecSync of true", load.samples("ExecSync of true"));
-  return load.TakeDown(pod);
-}
-
 Status MeasurePull(const Options& options, Report* report) {
   if (options.pull_image.empty()) return OkStatus();
   Load load(options);

@@ -1,9 +1,16 @@
+#include <poll.h>
+#include <signal.h>
+
+#include "base/core/child_process.h"
+#include "base/core/pidfd.h"
 #include "tests/bench/measure.h"
 
 namespace crisp::bench {
 namespace {
 
 constexpr int kCalls = 500;
+constexpr int kRestarts = 10;
+constexpr auto kRestartLimit = std::chrono::seconds(60);
 
 Status TimeReads(Load* load, const std::vector<Pod>& pods) {
   for (int i = 0; i < kCalls; ++i) {
@@ -41,6 +48,44 @@ Status ReportMemory(const Options& options, const std::string& section, Report* 
   return OkStatus();
 }
 
+Status KillDaemon(const std::string& socket) {
+  const int pid = CRISP_TRY(DaemonPid(socket));
+  const UniqueFd pidfd(::pidfd_open(pid, 0));
+  if (!pidfd || ::pidfd_send_signal(pidfd.get(), SIGKILL, nullptr, 0) != 0) {
+    return Errno("kill the daemon ", pid);
+  }
+  pollfd gone{pidfd.get(), POLLIN, 0};
+  return ::poll(&gone, 1, 10'000) == 1 ? OkStatus() : Internal("the daemon does not die");
+}
+
+// From the start of a new daemon until it lists all containers.
+Result<bool> Restart(const Options& options, size_t containers) {
+  RunOptions run;
+  run.argv = {"/bin/sh", "-c", Cat(options.restart, " </dev/null >/dev/null 2>&1 &")};
+  CRISP_RETURN_IF_ERROR(crisp::Run(run).status());
+  const MonoTime end = MonoNow() + kRestartLimit;
+  while (MonoNow() < end) {
+    test::CriClient client(options.endpoint);  // a new one does not wait before it tries again
+    const auto list = client.Call(v1::ListContainersRequest());
+    if (list.ok() && static_cast<size_t>(list->containers_size()) >= containers) return true;
+    ::poll(nullptr, 0, 1);
+  }
+  return Unavailable("no daemon that lists ", containers, " containers after '", options.restart,
+                     "'");
+}
+
+Status MeasureRestarts(const Options& options, size_t containers, const std::string& section,
+                       Report* report) {
+  if (options.restart.empty()) return OkStatus();
+  Samples samples;
+  for (int i = 0; i < kRestarts; ++i) {
+    CRISP_RETURN_IF_ERROR(KillDaemon(options.endpoint));
+    CRISP_RETURN_IF_ERROR(Timed(&samples, [&] { return Restart(options, containers); }).status());
+  }
+  report->Add(section, "listed after SIGKILL and start", samples);
+  return OkStatus();
+}
+
 }  // namespace
 
 Status MeasureScale(const Options& options, Report* report) {
@@ -57,6 +102,7 @@ Status MeasureScale(const Options& options, Report* report) {
     report->Add(section, name, load.samples(name));
   }
   CRISP_RETURN_IF_ERROR(ReportMemory(options, section, report));
+  CRISP_RETURN_IF_ERROR(MeasureRestarts(options, pods.size(), section, report));
   for (const Pod& pod : pods) CRISP_RETURN_IF_ERROR(load.TakeDown(pod));
   return OkStatus();
 }

@@ -17,6 +17,7 @@ Times a CRI runtime through its socket, beside the machine's own floors.
   --count N             pod lives, execs, pulls          (20)
   --concurrency N       pod lives at a time              (1)
   --scale N             pods that stand while lists are timed  (100)
+  --restart COMMAND     kills the daemon at scale and starts it by this  (none: not measured)
   --log-mib N           what one container logs          (300)
   --log-root DIR        where logs go                    (/tmp/cri_bench-logs)
   --pull-image REF      image to pull and remove         (none: not measured)
@@ -58,17 +59,13 @@ Result<std::set<std::string>> ParseParts(const std::string& text) {
 
 Result<Options> ParseOptions(int argc, char** argv) {
   Options options;
-  const std::map<std::string, std::string*> texts = {{"--endpoint", &options.endpoint},
-                                                     {"--image", &options.image},
-                                                     {"--handler", &options.handler},
-                                                     {"--cgroup-parent", &options.cgroup_parent},
-                                                     {"--log-root", &options.log_root},
-                                                     {"--pull-image", &options.pull_image},
-                                                     {"--monitors", &options.monitors},
-                                                     {"--conflist", &options.conflist},
-                                                     {"--plugin-dirs", &options.plugin_dirs},
-                                                     {"--oci-runtime", &options.oci_runtime},
-                                                     {"--json", &options.json}};
+  const std::map<std::string, std::string*> texts = {
+      {"--endpoint", &options.endpoint},       {"--image", &options.image},
+      {"--handler", &options.handler},         {"--cgroup-parent", &options.cgroup_parent},
+      {"--log-root", &options.log_root},       {"--pull-image", &options.pull_image},
+      {"--monitors", &options.monitors},       {"--conflist", &options.conflist},
+      {"--plugin-dirs", &options.plugin_dirs}, {"--oci-runtime", &options.oci_runtime},
+      {"--restart", &options.restart},         {"--json", &options.json}};
   const std::map<std::string, int*> counts = {{"--count", &options.count},
                                               {"--concurrency", &options.concurrency},
                                               {"--scale", &options.scale},

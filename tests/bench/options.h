@@ -24,7 +24,8 @@ struct Options {
   std::string conflist;                                   // for the floor of the plugins
   std::string plugin_dirs = "/opt/cni/bin:/usr/lib/cni";  // likewise
   std::string oci_runtime;                                // for the floor of the runtime
-  std::string json;                                       // file for the JSON
+  std::string restart;  // command that starts the daemon: it is killed and started at scale
+  std::string json;     // file for the JSON
   std::set<std::string> parts = {"pods", "scale", "exec", "log", "memory", "pull", "floor"};
   bool help = false;
 };

@@ -1,5 +1,5 @@
 // Attach through a streaming URL (streaming.md section 6.6).
-#include "stream_client.h"
+#include "tests/support/stream_client.h"
 #include "tests/support/pod_test.h"
 
 namespace crisp::test {

@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "base/core/file.h"
-#include "stream_client.h"
+#include "tests/support/stream_client.h"
 #include "tests/support/pod_test.h"
 
 namespace crisp::test {

@@ -9,7 +9,7 @@
 
 #include "base/core/file.h"
 #include "base/netns_handle.h"
-#include "stream_client.h"
+#include "tests/support/stream_client.h"
 #include "tests/support/pod_test.h"
 
 namespace crisp::test {

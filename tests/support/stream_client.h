@@ -4,8 +4,9 @@
 //           StdioClient on top: the streams of an exec or attach.
 // Contract: streaming.md sections 4 to 7.
 // Threads:  one for each object. Waiting functions read what comes until their condition holds.
-#ifndef CRISP_TESTS_INTEGRATION_STREAM_CLIENT_H_
-#define CRISP_TESTS_INTEGRATION_STREAM_CLIENT_H_
+// Errors:   what the server did wrong is written to stderr, beside the caller's "it did not work".
+#ifndef CRISP_TESTS_SUPPORT_STREAM_CLIENT_H_
+#define CRISP_TESTS_SUPPORT_STREAM_CLIENT_H_
 
 #include <functional>
 #include <memory>
@@ -61,7 +62,7 @@ struct Stdio {
 
 class StdioClient {
  public:
-  // A failed Open is a test failure at the caller: see ok().
+  // A failed Open is the caller's failure: see ok().
   StdioClient(const Result<std::string>& url, Stdio stdio,
               const std::string& protocol = "v4.channel.k8s.io");
   bool ok() const { return client_ != nullptr; }
@@ -74,6 +75,8 @@ class StdioClient {
   // Everything that has come on that stream and was not taken.
   std::string out() { return client_->spdy().stream(out_).data; }
   std::string err() { return client_->spdy().stream(err_).data; }
+  // Takes it, so that large transfers need no memory.
+  std::string TakeOut() { return client_->spdy().TakeData(out_); }
   // Waits until stdout holds `text`.
   bool AwaitOut(std::string_view text);
   // Waits until outputs, error stream and connection have ended, in the right way.
@@ -96,4 +99,4 @@ uint64_t Checksum(std::string_view data, uint64_t before = 14695981039346656037u
 
 }  // namespace crisp::test
 
-#endif  // CRISP_TESTS_INTEGRATION_STREAM_CLIENT_H_
+#endif  // CRISP_TESTS_SUPPORT_STREAM_CLIENT_H_
