@@ -1,6 +1,6 @@
 // Attach through a streaming URL (streaming.md section 6.6).
-#include "tests/support/stream_client.h"
 #include "tests/support/pod_test.h"
+#include "tests/support/stream_client.h"
 
 namespace crisp::test {
 namespace {

@@ -5,8 +5,8 @@
 #include <thread>
 
 #include "base/core/file.h"
-#include "tests/support/stream_client.h"
 #include "tests/support/pod_test.h"
+#include "tests/support/stream_client.h"
 
 namespace crisp::test {
 namespace {

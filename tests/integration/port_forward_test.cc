@@ -9,8 +9,8 @@
 
 #include "base/core/file.h"
 #include "base/netns_handle.h"
-#include "tests/support/stream_client.h"
 #include "tests/support/pod_test.h"
+#include "tests/support/stream_client.h"
 
 namespace crisp::test {
 namespace {
