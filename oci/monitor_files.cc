@@ -71,11 +71,7 @@ Result<UniqueFd> ConnectToMonitor(const std::string& state_dir) {
 
 Result<UniqueFd> OpenProcess(pid_t pid, uint64_t start_time) {
   if (pid <= 0) return NotFound("process ", pid);
-  UniqueFd fd(::pidfd_open(pid, 0));
-  if (!fd) {
-    if (errno == ESRCH) return NotFound("process ", pid, " is gone");
-    return Errno("pidfd_open ", pid);
-  }
+  UniqueFd fd = CRISP_TRY(OpenPidfd(pid));
   // Only after the pidfd: from then on the number cannot pass to another process unnoticed.
   Result<uint64_t> found = StartTime(pid);
   if (!found.ok() || *found != start_time) return NotFound("process ", pid, " is gone");

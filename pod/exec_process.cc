@@ -108,9 +108,13 @@ Status ExecProcess::Run(const ExecPlan& plan) {
   CRISP_RETURN_IF_ERROR(MakeSubCgroup(&request));
   started_at_ = MonoNow();
   tree_.pid = CRISP_TRY(container_->runtime()->ExecDetached(request));
-  // ESRCH: it ended and was collected already; its status waits in the Reaper.
-  pidfd_ = UniqueFd(::pidfd_open(tree_.pid, 0));
-  if (!pidfd_ && errno != ESRCH) return Errno("pidfd_open for the command");
+  // Not found: it ended and was collected already; its status waits in the Reaper.
+  auto pidfd = OpenPidfd(tree_.pid);
+  if (pidfd.ok()) {
+    pidfd_ = *std::move(pidfd);
+  } else if (pidfd.status().code() != Code::kNotFound) {
+    return std::move(pidfd).status();
+  }
   stdin_fd = std::move(in.second);
   stdout_fd = std::move(out.first);
   stderr_fd = std::move(err.first);
