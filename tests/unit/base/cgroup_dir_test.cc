@@ -220,7 +220,7 @@ TEST_F(V2LaunchTest, ProgramsAreBornInIt) {
   const RunOutput output =
       RunIn({"/bin/sh", "-c",
              "grep ^0:: /proc/self/cgroup; pwd; echo $NAME; cat; echo; echo err >&2; "
-             "cut -d' ' -f1,6 /proc/$$/stat; ls /proc/$$/fd | tr '\\n' ' '; exit 3"})
+             "cut -d' ' -f1,6 /proc/$$/stat; ls /proc/$$/fd; exit 3"})
           .value();
   EXPECT_EQ(output.status.code, 3);
   EXPECT_EQ(output.stderr_data, "err\n");
@@ -229,13 +229,13 @@ TEST_F(V2LaunchTest, ProgramsAreBornInIt) {
   int pid = 0;
   int session = 0;
   lines >> cgroup >> directory >> name >> typed >> pid >> session;
-  std::getline(lines >> std::ws, fds);
+  std::getline(lines >> std::ws, fds, '\0');
   EXPECT_TRUE(cgroup.ends_with(group_.path())) << cgroup;
   EXPECT_EQ(directory, "/usr");
   EXPECT_EQ(name, "value");
   EXPECT_EQ(typed, "typed");
   EXPECT_EQ(pid, session);
-  EXPECT_EQ(fds, "0 1 2 ");
+  EXPECT_EQ(fds, "0\n1\n2\n");
 }
 
 TEST_F(V2LaunchTest, WhatCannotBeExecutedIsSaid) {
