@@ -3,6 +3,7 @@
 // ctest runs a small sample; tests/load/run gives the sizes of a node:
 //   CRISP_LOAD_PODS, CRISP_LOAD_AT_ONCE   pods that are up together; started this many at once
 //   CRISP_LOAD_LIVES                      pods that live and go
+//   CRISP_LOAD_EXECS                      commands in one container, streamed and not
 //   CRISP_LOAD_KILLS, CRISP_LOAD_EVERY_MS SIGKILLs of crispd beside lives; time between two
 #include <poll.h>
 
@@ -14,9 +15,11 @@
 #include <mutex>
 #include <thread>
 
+#include "base/core/dir_fd.h"
 #include "base/core/file.h"
 #include "tests/load/daemon_sample.h"
 #include "tests/support/pod_test.h"
+#include "tests/support/stream_client.h"
 
 namespace crisp::test {
 namespace {
@@ -206,27 +209,69 @@ void ExpectFlat(const std::vector<DaemonSample>& samples) {
   for (const DaemonSample& sample : samples) EXPECT_LE(sample.zombies, 4);
 }
 
-TEST_P(LoadTest, Lives) {
-  const int lives = SizeOf("CRISP_LOAD_LIVES", 60);
+// Does `work` `count` times, kAtOnce at a time, with samples of the daemon between, which must be
+// flat; prints them.
+void RepeatSampled(const char* what, int count, TestDaemon* daemon,
+                   const std::function<void(int)>& work) {
   constexpr int kAtOnce = 4;
   constexpr int kSamples = 12;
-  WidenNetwork();
-  ASSERT_FALSE(HasFailure());
   std::vector<DaemonSample> samples;
-  std::printf("%d lives, %d at once\n  lives %s\n", lives, kAtOnce, DaemonSample::Header().c_str());
+  std::printf("%d %s, %d at once\n%7s %s\n", count, what, kAtOnce, what,
+              DaemonSample::Header().c_str());
   const MonoTime begin = MonoNow();
-  for (int done = 0; done < lives && !HasFailure();) {
-    const int next = std::max(1, std::min(lives / kSamples, lives - done));
-    InParallel(kAtOnce, next, [&](int i) { Live(Cat("life-", done + i)); });
+  for (int done = 0; done < count && !testing::Test::HasFailure();) {
+    const int next = std::max(1, std::min(count / kSamples, count - done));
+    InParallel(kAtOnce, next, [&](int i) { work(done + i); });
     done += next;
-    samples.push_back(Must(DaemonSample::Take(daemon().pid())));
+    samples.push_back(Must(DaemonSample::Take(daemon->pid())));
     std::printf("%7d %s\n", done, samples.back().Row().c_str());
     std::fflush(stdout);
   }
   const double seconds = Ms(MonoNow() - begin) / 1000;
-  std::printf("%.1f s, %.1f lives a second\n", seconds, lives / seconds);
+  std::printf("%.1f s, %.1f %s a second\n", seconds, count / seconds, what);
   ExpectFlat(samples);
+}
+
+TEST_P(LoadTest, Lives) {
+  WidenNetwork();
+  ASSERT_FALSE(HasFailure());
+  RepeatSampled("lives", SizeOf("CRISP_LOAD_LIVES", 60), &daemon(),
+                [&](int i) { Live(Cat("life-", i)); });
   EXPECT_EQ(AwaitCensus(daemon(), *before_), "");
+}
+
+// By turns streamed, streamed with a client that goes away at once, and ExecSync.
+TEST_P(LoadTest, Execs) {
+  const auto sandbox = SandboxConfig("execs");
+  const std::string id = StartContainer(RunPod(sandbox), ContainerConfig("c", {"top"}), sandbox);
+  RepeatSampled("execs", SizeOf("CRISP_LOAD_EXECS", 120), &daemon(), [&](int i) {
+    const std::string script = Cat("echo ", i, "; exit ", i % 100);
+    if (i % 3 == 2) {
+      v1::ExecSyncRequest sync;
+      sync.set_container_id(id);
+      for (const char* word : {"sh", "-c", script.c_str()}) sync.add_cmd(word);
+      sync.set_timeout(60);
+      const auto done = client().Call(sync);
+      ASSERT_THAT(done, IsOk());
+      EXPECT_EQ(done->exit_code(), i % 100);
+      return;
+    }
+    v1::ExecRequest request;
+    request.set_container_id(id);
+    for (const char* word : {"sh", "-c", script.c_str()}) request.add_cmd(word);
+    request.set_stdout(true);
+    request.set_stderr(true);
+    const auto url = client().Call(request);
+    ASSERT_THAT(url, IsOk());
+    StdioClient exec(url->url(), {});
+    ASSERT_TRUE(exec.ok());
+    if (i % 3 == 1) return exec.connection().Cut();
+    EXPECT_TRUE(exec.AwaitEnd());
+    EXPECT_EQ(exec.exit_code(), i % 100) << exec.status();
+    EXPECT_EQ(exec.out(), Cat(i, "\n"));
+  });
+  const std::string records = daemon().Path(Cat("run/containers/", id, "/execs"));
+  EXPECT_TRUE(Eventually([&] { return Must(Must(DirFd::Open(records)).List()).empty(); }));
 }
 
 // Clients that do as a kubelet: what they do not know the outcome of they list, stop and remove.
