@@ -11,7 +11,7 @@
 #include <variant>
 
 #include "server/streaming/http_request.h"
-#include "server/streaming/tokens.h"
+#include "server/streaming/kind.h"
 
 namespace crisp::streaming {
 

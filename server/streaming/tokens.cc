@@ -19,18 +19,6 @@ Result<std::string> RandomToken() {
 
 }  // namespace
 
-std::string_view KindName(Kind kind) {
-  switch (kind) {
-    case Kind::kExec:
-      return "exec";
-    case Kind::kAttach:
-      return "attach";
-    case Kind::kPortForward:
-      return "portforward";
-  }
-  return "unknown";
-}
-
 Result<std::string> TokenStore::Add(StreamRequest request) {
   std::string token = CRISP_TRY(RandomToken());
   std::lock_guard lock(mutex_);

@@ -18,16 +18,14 @@
 #include "base/core/clock.h"
 #include "base/core/result.h"
 #include "cri-api/api.pb.h"
+#include "server/streaming/kind.h"
 
 namespace crisp::streaming {
 
 using StreamRequest = std::variant<runtime::v1::ExecRequest, runtime::v1::AttachRequest,
                                    runtime::v1::PortForwardRequest>;
-// The alternatives of StreamRequest, in order.
-enum class Kind : size_t { kExec, kAttach, kPortForward };
+// Its alternatives are in the order of Kind.
 inline Kind KindOf(const StreamRequest& request) { return static_cast<Kind>(request.index()); }
-// "exec", "attach", "portforward": the word in the URL's path and in metrics.
-std::string_view KindName(Kind kind);
 
 class TokenStore {
  public:

@@ -515,6 +515,31 @@ def ws(opcode, payload=b"", fin=True, mask=b"\1\2\3\4", masked=True, length=None
     return head + bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
 
 
+def upgrade(path, *headers, line="GET %s HTTP/1.1", end=b"\r\n"):
+    return (line % path).encode() + end + b"".join(h.encode() + end for h in headers) + end
+
+
+TOKEN = "/exec/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+SPDY = ("Connection: Upgrade", "Upgrade: SPDY/3.1")
+WEBSOCKET = ("Connection: keep-alive, Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+seed("upgrade_request", "spdy", upgrade(TOKEN, "Host: 127.0.0.1:1", *SPDY,
+     "X-Stream-Protocol-Version: v4.channel.k8s.io", "X-Stream-Protocol-Version: v3.channel.k8s.io",
+     line="POST %s HTTP/1.1") + b"\x80\x03\0\1")
+seed("upgrade_request", "websocket", upgrade(TOKEN + "?x=1", "Host: localhost", *WEBSOCKET,
+     "Sec-WebSocket-Protocol: v5.channel.k8s.io, v4.channel.k8s.io, base64.channel.k8s.io"))
+seed("upgrade_request", "tunnel", upgrade("/portforward/x", "Host: localhost", *WEBSOCKET,
+     "Sec-WebSocket-Protocol: SPDY/3.1+portforward.k8s.io"))
+seed("upgrade_request", "no_upgrade", upgrade("/attach/", "Host: a", line="DELETE %s HTTP/1.1"))
+seed("upgrade_request", "old", upgrade(TOKEN, *SPDY, line="GET %s HTTP/1.0"))
+seed("upgrade_request", "bare_lf", upgrade(TOKEN, "Host: a", *SPDY, end=b"\n"))
+seed("upgrade_request", "folded", upgrade(TOKEN, "Host: a", "X: 1", " folded", *SPDY))
+seed("upgrade_request", "bomb", upgrade(TOKEN, *("X-%d: y" % i for i in range(300))))
+seed("upgrade_request", "body", upgrade(TOKEN, "Content-Length: 99999999999999999999", *SPDY))
+seed("upgrade_request", "smuggled", upgrade(TOKEN, "Transfer-Encoding: chunked", "Content-Length: 3", *SPDY) + b"0")
+seed("upgrade_request", "split", upgrade(TOKEN, *WEBSOCKET, "Sec-WebSocket-Protocol: v4.channel.k8s.io\rX: y"))
+seed("upgrade_request", "not_http", b"\x16\x03\x01\x02\0\1\0")
+
 seed("websocket", "stdin", ws(2, b"\0hello") + ws(2, b"\4{\"Width\":80,\"Height\":24}") + ws(2, b"\xff\0") +
      ws(8, b"\x03\xe8"))
 seed("websocket", "fragments", ws(2, b"\0one ", fin=False) + ws(9, b"ping") + ws(0, b"two ", fin=False) +

@@ -1,13 +1,18 @@
-// What clients of streaming URLs send beside SPDY: WebSocket frames, base64 text, terminal sizes.
+// What clients of streaming URLs send beside SPDY: the upgrade request, WebSocket frames, base64
+// text, terminal sizes.
 #include <algorithm>
 
 #include "fuzz.h"
 #include "server/streaming/base64.h"
+#include "server/streaming/handshake.h"
+#include "server/streaming/http_request.h"
 #include "server/streaming/resize_parser.h"
 #include "server/streaming/websocket_decoder.h"
 
 namespace crisp::streaming {
 namespace {
+
+constexpr size_t kHeadLimit_bytes = 16 << 10;
 
 // Writes down what is reported; parts of one message are put together.
 class Recorder : public WebSocketDecoder::Events {
@@ -56,7 +61,51 @@ Outcome Decode(std::string_view input, size_t piece) {
   return {recorder.log, recorder.pings, status};
 }
 
+struct Head {
+  std::string text;  // the request and what is behind it; empty: refused, or incomplete
+  HttpRequest request;
+};
+
+Head ParseHead(std::string_view input, size_t piece) {
+  HttpRequestParser parser(kHeadLimit_bytes);
+  Head head;
+  while (!input.empty()) {
+    const std::string_view bytes = input.substr(0, piece);
+    input.remove_prefix(bytes.size());
+    const Result<bool> done = parser.Feed(bytes);
+    if (!done.ok()) return head;
+    if (!*done) continue;
+    head.request = parser.TakeRequest();
+    head.text = Cat(head.request.method, ' ', head.request.target, '\n');
+    for (const auto& [name, value] : head.request.headers) head.text += Cat(name, ':', value, '\n');
+    head.text += Cat(" + ", parser.TakeSurplus(), input);
+    return head;
+  }
+  return head;
+}
+
 }  // namespace
+
+CRISP_FUZZ(upgrade_request) {
+  // Where the limit is met, to some bytes, depends on the pieces.
+  if (input.size() > kHeadLimit_bytes / 2) return;
+  const Head whole = ParseHead(input, std::max<size_t>(1, input.size()));
+  const Head cut = ParseHead(input, 1 + input.size() % 7);
+  CRISP_REQUIRE(cut.text == whole.text);
+  if (whole.text.empty()) return;
+  if (const auto path = ParsePath(whole.request.target)) {
+    CRISP_REQUIRE(whole.request.target.find(path->token) != std::string::npos);
+  }
+  for (Kind kind : {Kind::kExec, Kind::kAttach, Kind::kPortForward}) {
+    const auto decision = DecideUpgrade(whole.request, kind);
+    const auto* refusal = std::get_if<Refusal>(&decision);
+    const std::string response =
+        refusal != nullptr ? refusal->Response() : std::get<Upgrade>(decision).response;
+    // One head, whatever the client's headers hold.
+    CRISP_REQUIRE(response.starts_with(refusal != nullptr ? "HTTP/1.1 4" : "HTTP/1.1 101"));
+    if (refusal == nullptr) CRISP_REQUIRE(response.find("\r\n\r\n") == response.size() - 4);
+  }
+}
 
 CRISP_FUZZ(websocket) {
   const Outcome whole = Decode(input, std::max<size_t>(1, input.size()));
