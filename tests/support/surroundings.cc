@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,8 +25,6 @@
 namespace crisp::test {
 namespace {
 
-constexpr char kPrefix[] = "crisp-test-";
-
 bool g_inside = false;
 pid_t g_init = 1;
 
@@ -35,17 +34,25 @@ Status RemoveCgroup(const CgroupLayout& layout, const std::string& path) {
   return dir.EnsureRemoved();
 }
 
+// "crisp-test-<PID namespace>-", before the pid of a test program: groups are seen from other PID
+// namespaces too, where the same number is another program, or none.
+Result<std::string> GroupPrefix() {
+  struct stat ns {};
+  if (::stat("/proc/self/ns/pid", &ns) != 0) return Errno("stat /proc/self/ns/pid");
+  return Cat("crisp-test-", ns.st_ino, "-");
+}
+
 // Groups of test programs that were killed and could not clean up.
-Status RemoveStaleCgroups(const CgroupLayout& layout) {
+Status RemoveStaleCgroups(const CgroupLayout& layout, const std::string& prefix) {
   std::vector<std::string> stale;
   for (const auto& [controller, mount] : layout.mounts) {
     DIR* dir = ::opendir(mount.c_str());
     if (dir == nullptr) continue;
     while (const dirent* entry = ::readdir(dir)) {  // NOLINT(concurrency-mt-unsafe): one thread
       const std::string_view name = entry->d_name;
-      if (!name.starts_with(kPrefix)) continue;
+      if (!name.starts_with(prefix)) continue;
       pid_t pid = 0;
-      std::from_chars(name.data() + sizeof(kPrefix) - 1, name.data() + name.size(), pid);
+      std::from_chars(name.data() + prefix.size(), name.data() + name.size(), pid);
       if (pid > 0 && ::kill(pid, 0) != 0) stale.emplace_back(Cat("/", name));
     }
     ::closedir(dir);
@@ -215,8 +222,10 @@ void KillDescendants() {
 }
 
 int RunWithOwnGroups(const CgroupLayout& layout, const std::function<int()>& body) {
-  if (const Status swept = RemoveStaleCgroups(layout); !swept.ok()) return Broken(swept);
-  const std::string path = Cat("/", kPrefix, ::getpid());
+  const Result<std::string> prefix = GroupPrefix();
+  if (!prefix.ok()) return Broken(prefix.status());
+  if (const Status swept = RemoveStaleCgroups(layout, *prefix); !swept.ok()) return Broken(swept);
+  const std::string path = Cat("/", *prefix, ::getpid());
   const CgroupDir subtree(&layout, path);
   if (const Status made = subtree.EnsureCreated(); !made.ok()) return Broken(made);
   const pid_t unshared = ::fork();

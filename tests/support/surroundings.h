@@ -9,8 +9,8 @@
 //           - of its own (the usual kind): new PID and cgroup namespaces. Process 1 reaps; the
 //             cgroup hierarchies show one empty subtree of the machine's as their root, and
 //             /sys/fs/cgroup/unified is unmounted where the machine has hybrid cgroups (crun
-//             refuses those). The subtree ("/crisp-test-<pid>") is removed at the end; that of a
-//             test program that was killed is removed by the next one.
+//             refuses those). The subtree ("/crisp-test-<PID namespace>-<pid>") is removed at the
+//             end; that of a test program that was killed is removed by the next one.
 //           - the machine's (CRISP_TEST_CGROUP_DRIVER=systemd): systemd makes the containers'
 //             groups, and it lives outside of all namespaces: it wants pids as it knows them, and
 //             makes groups where it sees the root. So both are the machine's own, and /run shows
