@@ -58,6 +58,17 @@ Status VisitTree(const std::string& dir, const std::function<Status(const std::s
   return visit(dir);
 }
 
+// A frozen process of v1 does not die before it is thawed (cgroup-v1/freezer-subsystem.rst).
+// Runtimes freeze a container while they change its device rules, and one that is killed then
+// leaves it so.
+void ThawTree(const std::string& top) {
+  if (top.empty()) return;
+  (void)VisitTree(top, [](const std::string& dir) {
+    (void)WriteControlFile(AT_FDCWD, JoinPath(dir, "freezer.state"), "THAWED");
+    return OkStatus();
+  });
+}
+
 }  // namespace
 
 Result<CgroupLayout> CgroupLayout::Detect(const std::string& mountinfo) {
@@ -214,6 +225,7 @@ Status CgroupDir::KillAll(MonoTime deadline) const {
     const std::vector<pid_t> pids = CRISP_TRY(Processes());
     if (pids.empty()) return OkStatus();
     for (pid_t pid : pids) ::kill(pid, SIGKILL);
+    if (!layout_->v2) ThawTree(DirOf("freezer"));
     if (MonoNow() >= deadline) {
       return DeadlineExceeded("cgroup ", path_, ": ", pids.size(), " processes survive SIGKILL");
     }

@@ -3,6 +3,8 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include "base/core/file.h"
+
 namespace crisp {
 namespace {
 
@@ -36,6 +38,11 @@ std::string Database::Row::Text(int column) const {
 
 Result<std::unique_ptr<Database>> Database::Open(const std::string& path, Durability durability,
                                                  std::span<const std::string_view> migrations) {
+  // SQLite would make it 0644 less the umask, and who opens it in that moment reads for ever.
+  {
+    const UniqueFd file =
+        CRISP_TRY(OpenFile(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600).Wrap("database ", path));
+  }
   sqlite3* raw = nullptr;
   const int error = sqlite3_open_v2(
       path.c_str(), &raw,

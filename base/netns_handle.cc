@@ -25,17 +25,38 @@ const char* ProcName(int type) {
       return "ipc";
     case CLONE_NEWUTS:
       return "uts";
+    case CLONE_NEWUSER:
+      return "user";
     default:
       return nullptr;
   }
 }
 
-Status PinOne(const NamespacePin& pin) {
+// `process`: a directory in /proc.
+Status PinOne(const std::string& process, const NamespacePin& pin) {
   const char* name = ProcName(pin.type);
   if (name == nullptr) return InvalidArgument("pin namespace: unknown type ", pin.type);
   CRISP_TRY(OpenFile(pin.path, O_RDONLY | O_CREAT, 0444));
-  // /proc/thread-self names the calling thread, also where another thread leads the process.
-  return Mount(Cat("/proc/thread-self/ns/", name), pin.path, "", MS_BIND, "");
+  return Mount(Cat(process, "/ns/", name), pin.path, "", MS_BIND, "");
+}
+
+Status PinAll(const std::string& process, const std::vector<NamespacePin>& pins) {
+  for (size_t i = 0; i < pins.size(); ++i) {
+    if (Status status = PinOne(process, pins[i]); !status.ok()) {
+      for (size_t j = 0; j <= i; ++j) (void)EnsureUnpinned(pins[j].path);
+      return std::move(status).Wrap("pin namespace on ", pins[i].path);
+    }
+  }
+  return OkStatus();
+}
+
+Status EnterAll(const std::vector<NamespacePin>& pins) {
+  for (const NamespacePin& pin : pins) {
+    if (pin.type == CLONE_NEWUSER) continue;
+    const UniqueFd fd = CRISP_TRY(OpenFile(pin.path, O_RDONLY));
+    if (::setns(fd.get(), pin.type) != 0) return Errno("enter namespace ", pin.path);
+  }
+  return OkStatus();
 }
 
 Status MakeAndPin(const std::vector<NamespacePin>& pins, const std::function<Status()>& prepare) {
@@ -43,13 +64,8 @@ Status MakeAndPin(const std::vector<NamespacePin>& pins, const std::function<Sta
   for (const NamespacePin& pin : pins) flags |= pin.type;
   if (::unshare(flags) != 0) return Errno("unshare namespaces");
   if (prepare) CRISP_RETURN_IF_ERROR(prepare());
-  for (size_t i = 0; i < pins.size(); ++i) {
-    if (Status status = PinOne(pins[i]); !status.ok()) {
-      for (size_t j = 0; j <= i; ++j) (void)EnsureUnpinned(pins[j].path);
-      return std::move(status).Wrap("pin namespace on ", pins[i].path);
-    }
-  }
-  return OkStatus();
+  // /proc/thread-self names the calling thread, also where another thread leads the process.
+  return PinAll("/proc/thread-self", pins);
 }
 
 // Runs `work` on a new thread and waits; its namespaces end with it.
@@ -69,6 +85,19 @@ Status OnThrowawayThread(const std::function<Status()>& work) {
 Status PinNamespaces(const std::vector<NamespacePin>& pins,
                      const std::function<Status()>& prepare) {
   return OnThrowawayThread([&] { return MakeAndPin(pins, prepare); });
+}
+
+Status PinNamespacesOf(pid_t pid, const std::vector<NamespacePin>& pins,
+                       const std::function<Status()>& prepare) {
+  CRISP_RETURN_IF_ERROR(PinAll(Cat("/proc/", pid), pins));
+  if (!prepare) return OkStatus();
+  Status status = OnThrowawayThread([&]() -> Status {
+    CRISP_RETURN_IF_ERROR(EnterAll(pins));
+    return prepare();
+  });
+  if (status.ok()) return status;
+  for (const NamespacePin& pin : pins) (void)EnsureUnpinned(pin.path);
+  return status;
 }
 
 Status EnsureUnpinned(const std::string& path) {

@@ -7,6 +7,8 @@
 #ifndef CRISP_BASE_NETNS_HANDLE_H_
 #define CRISP_BASE_NETNS_HANDLE_H_
 
+#include <sys/types.h>
+
 #include <functional>
 #include <string>
 #include <vector>
@@ -17,13 +19,18 @@
 namespace crisp {
 
 struct NamespacePin {
-  int type;          // CLONE_NEWNET, CLONE_NEWIPC or CLONE_NEWUTS
+  int type;          // CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, or CLONE_NEWUSER of a process
   std::string path;  // file to pin it on; made when missing
 };
 
 // Makes one new namespace per entry, all on the same thread, runs `prepare` inside them (set the
 // hostname, sysctls, bring lo up) and pins them.
 Status PinNamespaces(const std::vector<NamespacePin>& pins, const std::function<Status()>& prepare);
+// Pins the namespaces of another process, a child of this one that waits. `prepare`, when given,
+// runs inside them on a throwaway thread (not in a user namespace: a program with threads cannot
+// enter one).
+Status PinNamespacesOf(pid_t pid, const std::vector<NamespacePin>& pins,
+                       const std::function<Status()>& prepare);
 // Unmounts and removes the file; missing is fine.
 Status EnsureUnpinned(const std::string& path);
 

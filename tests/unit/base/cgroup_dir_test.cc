@@ -134,6 +134,26 @@ TEST_F(RealCgroupTest, ChildrenAreStartedFoundAndKilledInIt) {
   EXPECT_TRUE(sub.Processes().value().empty());
 }
 
+// What a runtime leaves that is killed while it changes device rules.
+TEST_F(RealCgroupTest, FrozenProcessesAreKilled) {
+  const CgroupDir sub(&layout_, top_.path() + "/sub");
+  ASSERT_TRUE(sub.EnsureCreated().ok());
+  const std::string dir = sub.DirOf(layout_.v2 ? "" : "freezer");
+  const char* file = layout_.v2 ? "/cgroup.freeze" : "/freezer.state";
+  if (!PathExists(dir + file)) GTEST_SKIP() << "no freezer here";
+  const std::vector<UniqueFd> dirs = sub.OpenDirs().value();
+  SpawnOptions spawn;
+  spawn.argv = {"/bin/sleep", "100"};
+  for (const UniqueFd& fd : dirs) spawn.cgroup_dirs.push_back(fd.get());
+  ChildProcess child = ChildProcess::Spawn(spawn).value();
+  ASSERT_TRUE(WriteControlFile(AT_FDCWD, dir + file, layout_.v2 ? "1" : "FROZEN").ok());
+  std::thread reaper([&] { (void)child.Wait(MonoNow() + std::chrono::seconds(10)); });
+  const Status killed = top_.KillAll(MonoNow() + std::chrono::seconds(3));
+  if (!layout_.v2) (void)WriteControlFile(AT_FDCWD, dir + file, "THAWED");
+  reaper.join();
+  EXPECT_TRUE(killed.ok()) << killed.ToString();
+}
+
 TEST_F(RealCgroupTest, ProgramsAreBornInALaunchCgroup) {
   auto place = LaunchCgroup::Open(top_.OpenDirs().value(), layout_.v2);
   ASSERT_TRUE(place.ok()) << place.status().ToString();
