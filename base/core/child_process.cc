@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 
 #include "base/core/file.h"
 #include "base/core/fork_into_cgroup.h"
@@ -98,8 +99,10 @@ int PosixSpawn(const SpawnOptions& options, const DescriptorPlan& descriptors, c
   return ::posix_spawnp(pid, argv[0], &actions.value, &attributes.value, argv, env);
 }
 
-ForkResult ForkInto(const SpawnOptions& options, const DescriptorPlan& descriptors,
-                    char* const* argv, char* const* env) {
+std::atomic<uint64_t> g_descriptor_limit{0};
+
+ForkRequest MakeForkRequest(const SpawnOptions& options, const DescriptorPlan& descriptors,
+                            char* const* argv, char* const* env) {
   ForkRequest request;
   request.cgroup_dir = options.cgroup_dir;
   request.argv = argv;
@@ -108,8 +111,9 @@ ForkResult ForkInto(const SpawnOptions& options, const DescriptorPlan& descripto
     request.working_directory = options.working_directory.c_str();
   }
   request.new_session = options.new_session;
+  request.descriptor_limit = g_descriptor_limit.load(std::memory_order_relaxed);
   request.descriptors = &descriptors;
-  return ForkIntoCgroup(request);
+  return request;
 }
 
 Status MoveToCgroups(pid_t pid, const std::vector<int>& dirs) {
@@ -120,6 +124,8 @@ Status MoveToCgroups(pid_t pid, const std::vector<int>& dirs) {
 }
 
 }  // namespace
+
+void SetChildDescriptorLimit(uint64_t soft) { g_descriptor_limit = soft; }
 
 Result<ChildProcess> ChildProcess::Spawn(const SpawnOptions& options) {
   if (options.place != nullptr) return options.place->Spawn(options);
@@ -140,11 +146,15 @@ Result<ChildProcess> ChildProcess::Spawn(const SpawnOptions& options) {
   if (options.cgroup_dir >= 0) {
     // A program that must be looked for is left to posix_spawnp.
     if (options.argv[0].find('/') != std::string::npos) {
-      forked = ForkInto(options, descriptors, argv.data(), env);
+      forked = ForkIntoCgroup(MakeForkRequest(options, descriptors, argv.data(), env));
     }
     if (forked.failed == ForkError::kClone) cgroup_dirs.push_back(options.cgroup_dir);
   }
-  if (forked.failed == ForkError::kClone) {
+  if (forked.failed == ForkError::kClone && g_descriptor_limit.load() != 0) {
+    forked = VforkAndExec(MakeForkRequest(options, descriptors, argv.data(), env));
+    error = forked.error;
+    child.pid_ = forked.pid;
+  } else if (forked.failed == ForkError::kClone) {
     error = PosixSpawn(options, descriptors, argv.data(), env, &child.pid_);
   } else {
     error = forked.error;

@@ -50,6 +50,11 @@ struct SpawnOptions {
   Reaper* reaper = nullptr;
 };
 
+// The soft RLIMIT_NOFILE of every child from now on, at most the hard one; 0: as here. Of the whole
+// process, as the limit itself is: for a program that raises its own, because programs with
+// select(2) or a loop over all descriptors cannot live with a high one.
+void SetChildDescriptorLimit(uint64_t soft);
+
 class ChildProcess {
  public:
   ChildProcess() = default;

@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 
@@ -31,8 +33,12 @@ bool Arrange(const DescriptorPlan& plan) {
   return true;
 }
 
-// Everything above close_from, but `keep`, is closed by exec.
-bool CloseAtExec(int close_from, int keep) {
+// Everything from close_from on is closed now, or (with `keep`, which needs 5.11) by exec.
+bool CloseOthers(int close_from, int keep) {
+  if (keep < 0) {
+    ::closefrom(close_from);
+    return true;
+  }
   const auto first = static_cast<unsigned>(close_from);
   const auto kept = static_cast<unsigned>(keep);
   const auto mark = [](unsigned low, unsigned high) {
@@ -51,14 +57,29 @@ void ResetSignals() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-[[noreturn]] void RunChild(const ForkRequest& request, int failure_pipe) {
+bool LimitDescriptors(uint64_t soft) {
+  rlimit limit{};
+  if (soft == 0) return true;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return false;
+  limit.rlim_cur = std::min<rlim_t>(soft, limit.rlim_max);
+  return ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+// In the child; returns only with the errno of what failed. `failure_pipe`: a descriptor that exec
+// closes, -1: there is none.
+int PrepareAndExec(const ForkRequest& request, int failure_pipe) {
   ResetSignals();
   const bool ready =
       (!request.new_session || ::setsid() >= 0) &&
       (request.working_directory == nullptr || ::chdir(request.working_directory) == 0) &&
-      Arrange(*request.descriptors) && CloseAtExec(request.descriptors->close_from, failure_pipe);
-  if (ready) ::execve(request.argv[0], request.argv, request.env);
-  const int error = errno;
+      Arrange(*request.descriptors) && CloseOthers(request.descriptors->close_from, failure_pipe) &&
+      LimitDescriptors(request.descriptor_limit);
+  if (ready) ::execvpe(request.argv[0], request.argv, request.env);
+  return errno;
+}
+
+[[noreturn]] void RunChild(const ForkRequest& request, int failure_pipe) {
+  const int error = PrepareAndExec(request, failure_pipe);
   [[maybe_unused]] const ssize_t told = ::write(failure_pipe, &error, sizeof(error));
   ::_exit(127);
 }
@@ -110,6 +131,23 @@ ForkResult ForkIntoCgroup(const ForkRequest& request) {
   if (n != sizeof(error)) return result;  // the end of the pipe: exec closed it
   ::waitpid(result.pid, nullptr, 0);
   return {ForkError::kExec, error, -1};
+}
+
+ForkResult VforkAndExec(const ForkRequest& request) {
+  volatile int failed = 0;  // the child's memory is ours until it execs or ends
+  pid_t pid = -1;
+  {
+    const SignalsBlocked blocked;
+    pid = ::vfork();
+    if (pid == 0) {
+      failed = PrepareAndExec(request, /*failure_pipe=*/-1);
+      ::_exit(127);
+    }
+  }
+  if (pid < 0) return {ForkError::kClone, errno, -1};
+  if (failed == 0) return {ForkError::kNone, 0, pid};
+  ::waitpid(pid, nullptr, 0);
+  return {ForkError::kExec, failed, -1};
 }
 
 }  // namespace crisp

@@ -1,7 +1,9 @@
-// ForkIntoCgroup: starts a program as a member of a cgroup v2 group from its first moment on.
+// What posix_spawn(3) cannot do: ForkIntoCgroup starts a program as a member of a cgroup v2 group
+// from its first moment on; VforkAndExec with another limit of descriptors than ours.
 //
-// What:    clone3(2) with CLONE_INTO_CGROUP, which posix_spawn(3) has only since glibc 2.39. Moving
-//          a process instead waits for an RCU grace period (see launch_cgroup.h).
+// What:    clone3(2) with CLONE_INTO_CGROUP, which posix_spawn has only since glibc 2.39. Moving a
+//          process instead waits for an RCU grace period (see launch_cgroup.h). And vfork(2), whose
+//          child has limits, descriptors and signal handlers of its own, but our memory.
 // Contract: clone3(2), Linux 5.7; the child makes only calls of signal-safety(7). Its memory is a
 //          copy (no CLONE_VM): without assembly a child cannot share the stack of this function,
 //          and the page tables of crispd are copied in some hundred microseconds.
@@ -13,6 +15,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -32,6 +35,7 @@ struct ForkRequest {
   char* const* env = nullptr;
   const char* working_directory = nullptr;  // null: as here
   bool new_session = false;
+  uint64_t descriptor_limit = 0;  // the child's soft RLIMIT_NOFILE; 0: as here
   const DescriptorPlan* descriptors = nullptr;
 };
 
@@ -44,6 +48,8 @@ struct ForkResult {
 
 // argv[0] must be a path with a slash.
 ForkResult ForkIntoCgroup(const ForkRequest& request);
+// argv[0] without a slash is looked up in PATH. request.cgroup_dir is not used.
+ForkResult VforkAndExec(const ForkRequest& request);
 
 }  // namespace crisp
 

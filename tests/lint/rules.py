@@ -69,7 +69,7 @@ BANNED = [
     (r"\bsystem\s*\(", "system(): start programs with ChildProcess", ()),
     (r"\bpopen\s*\(", "popen(): start programs with ChildProcess", ()),
     (r"\b(v?fork|clone3?)\s*\(", "fork(): start programs with ChildProcess",
-     ("base/core/child_process", "conmon/", "tests/")),
+     ("base/core/child_process", "base/core/fork_into_cgroup", "conmon/", "tests/")),
     (r"\bv?sprintf\s*\(", "sprintf(): use Cat or snprintf", ()),
     (r"\bstr(cpy|cat)\s*\(", "strcpy()/strcat(): use std::string", ()),
     (r"\b(gmtime|localtime|ctime|asctime)\s*\(", "not thread-safe: use the _r form", ()),

@@ -73,6 +73,39 @@ TEST_F(ChildProcessTest, EnvironmentAndDirectory) {
   EXPECT_EQ(crisp::Run(run).value().stdout_data, "1-\n/proc\n");
 }
 
+// The other way to start a program (vfork), which crispd uses: all that posix_spawn does, and a
+// limit.
+TEST_F(ChildProcessTest, ADescriptorLimitOfTheirOwn) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "the thread sanitizer makes a fork of every vfork, and that cannot report errors";
+#endif
+  const RunOutput before = crisp::Run(Shell("ulimit -Sn; ulimit -Hn")).value();
+  SetChildDescriptorLimit(123);
+  const RunOutput limited = crisp::Run(Shell("ulimit -Sn; ulimit -Hn")).value();
+  RunOptions run = Shell("cat; echo $A-$HOME; pwd; ls /proc/self/fd | wc -l; kill -PIPE $$");
+  run.stdin_data = "input\n";
+  run.env = {"A=1", "PATH=/usr/bin:/bin"};
+  run.working_directory = "/proc";
+  run.new_session = true;
+  const auto all = crisp::Run(run);
+  RunOptions by_name;
+  by_name.argv = {"true"};
+  const auto found = crisp::Run(by_name);
+  by_name.argv = {"/no/such/program"};
+  const int descriptors = OpenDescriptors();
+  const auto missing = crisp::Run(by_name);
+  EXPECT_EQ(OpenDescriptors(), descriptors);
+  SetChildDescriptorLimit(0);
+  EXPECT_EQ(limited.stdout_data.substr(0, 4), "123\n");
+  EXPECT_EQ(limited.stdout_data.substr(4),
+            before.stdout_data.substr(before.stdout_data.find('\n') + 1));
+  ASSERT_TRUE(all.ok()) << all.status().ToString();
+  EXPECT_EQ(all->stdout_data, "input\n1-\n/proc\n4\n");  // 0 to 2, and that of ls
+  EXPECT_EQ(all->status.signal, SIGPIPE) << "what is ignored here was ignored there, too";
+  EXPECT_TRUE(found.ok() && found->status.success());
+  EXPECT_EQ(missing.status().message(), "exec /no/such/program: No such file or directory");
+}
+
 TEST_F(ChildProcessTest, TheDeadlineKills) {
   RunOptions run = Shell("exec sleep 60");
   run.deadline = MonoNow() + milliseconds(100);
