@@ -6,6 +6,7 @@
 
 #include "base/core/child_process.h"
 #include "base/core/file.h"
+#include "conmon/confinement.h"
 
 namespace crisp::conmon {
 namespace {
@@ -108,6 +109,7 @@ Handover Handover::Save(const Monitor& monitor, const Client* asker, uint32_t re
   state.logged_bytes_ = stdio.log_.logged_bytes();
   state.dropped_bytes_ = stdio.log_.dropped_bytes();
   state.oom_kills_ = monitor.oom_.kills();
+  state.confined_ = monitor.confined_;
   for (const auto& client : monitor.clients_.all()) {
     if (!client->alive()) continue;
     state.clients_.push_back(
@@ -137,12 +139,15 @@ std::string Handover::Encode() const {
     out.Number(client.streams);
     out.Number(client.input_ended);
   }
+  out.Text(options_.log_directory);
+  out.Number(confined_);
   return out.Take();
 }
 
 Result<Handover> Handover::Decode(std::string_view text) {
   StateReader in(text);
-  if (in.Number() != kVersion || !in.ok()) return InvalidArgument("resume: unknown version");
+  const uint64_t version = in.Number();
+  if (version < 1 || version > kVersion) return InvalidArgument("resume: unknown version");
   Handover state;
   if (!GetOptions(&in, &state.options_)) return InvalidArgument("resume: malformed options");
   state.container_pid_ = static_cast<int32_t>(in.Number());
@@ -172,6 +177,10 @@ Result<Handover> Handover::Decode(std::string_view text) {
     client.streams = static_cast<uint8_t>(in.Number());
     client.input_ended = in.Flag();
     state.clients_.push_back(client);
+  }
+  if (version >= 2) {
+    state.options_.log_directory = in.Text();
+    state.confined_ = in.Flag();
   }
   if (!in.ok()) return InvalidArgument("resume: the state is truncated");
   return state;
@@ -213,7 +222,8 @@ Result<Handover> Handover::Load(int memfd) {
 }
 
 Status Handover::RestoreStdio(Stdio* stdio) {
-  stdio->log_.Restore(options_.log_path, UniqueFd(log_), logged_bytes_, dropped_bytes_);
+  stdio->log_.Restore(options_.log_path, options_.log_directory, UniqueFd(log_), logged_bytes_,
+                      dropped_bytes_);
   stdio->phase_ = Stdio::Phase::kRunning;
   stdio->out_.Take(UniqueFd(out_));
   stdio->err_.Take(UniqueFd(err_));
@@ -248,6 +258,9 @@ Status Handover::Restore(Monitor* monitor) {
   CRISP_RETURN_IF_ERROR(RestoreClients(monitor));
   monitor->oom_.RestoreKills(oom_kills_);
   (void)monitor->oom_.Start(options_.oom_watch);
+  // Filters add up over execs: not twice. A failure must not cost the container its monitor.
+  if (!confined_) (void)Confine();
+  monitor->confined_ = true;
   // What died between the two programs left a pending SIGCHLD, or none if it was coalesced.
   monitor->OnChildren();
   return OkStatus();

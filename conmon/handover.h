@@ -23,7 +23,8 @@ namespace crisp::conmon {
 
 class Handover {
  public:
-  static constexpr uint16_t kVersion = 1;
+  // 2 added the log's trusted directory and whether the monitor is confined.
+  static constexpr uint16_t kVersion = 2;
 
   struct ClientState {
     int fd = -1;
@@ -67,6 +68,7 @@ class Handover {
   uint64_t dropped_bytes_ = 0;
   uint32_t oom_kills_ = 0;
   std::vector<ClientState> clients_;
+  bool confined_ = false;
   int asker_ = -1;
   uint32_t request_ = 0;
 };

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "conmon/confinement.h"
 #include "conmon/handover.h"
 #include "conmon/monitor.h"
 #include "conmon/options.h"
@@ -35,6 +36,7 @@ int Fail(const Status& status, int control_fd) {
 }
 
 int Resume(int memfd) {
+  crisp::conmon::ForbidTracing();  // first: the exec has allowed it again
   crisp::Result<crisp::conmon::Handover> state = crisp::conmon::Handover::Load(memfd);
   if (!state.ok()) return Fail(state.status(), -1);
   crisp::conmon::Monitor monitor(state->options());
@@ -65,7 +67,7 @@ int main(int argc, char** argv) {
                                " to ", crisp::conmon::kProtocolMax, ")\n"));
       return 0;
     case Options::Action::kResumeCheck:
-      return options->resume_version == crisp::conmon::Handover::kVersion ? 0 : 1;
+      return options->resume_version <= crisp::conmon::Handover::kVersion ? 0 : 1;
     case Options::Action::kRun:
       break;
   }

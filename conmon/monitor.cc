@@ -14,6 +14,7 @@
 #include "base/core/atomic_file.h"
 #include "base/core/clock.h"
 #include "base/core/file.h"
+#include "conmon/confinement.h"
 
 namespace crisp::conmon {
 namespace {
@@ -163,6 +164,9 @@ Status Monitor::TryFinishCreate(int wait_status) {
   CRISP_RETURN_IF_ERROR(stdio_.Begin(std::move(container.terminal)));
   // A cgroup that cannot be watched costs the reason OOMKilled, not the container; kStatus tells.
   (void)oom_.Start(options_.oom_watch);
+  // The last thing that needed more was the runtime.
+  CRISP_RETURN_IF_ERROR(Confine().Wrap("confine the monitor"));
+  confined_ = true;
   container_pid_ = container.pid;
   container_start_time_ = container.start_time;
   CRISP_RETURN_IF_ERROR(WritePidFile());

@@ -100,6 +100,7 @@ class Monitor final : public ClientOwner, public OomWatch::Owner {
   Stdio stdio_;
   OomWatch oom_;
   std::unique_ptr<RuntimeCreate> runtime_;
+  bool confined_ = false;  // Confine() was called, by this program or by one that it replaced
   pid_t container_pid_ = 0;
   uint64_t container_start_time_ = 0;
   ExitRecord exit_;

@@ -14,6 +14,7 @@ constexpr TextOption kTextOptions[] = {
     {"--bundle", &Options::bundle},
     {"--state-dir", &Options::state_dir},
     {"--log-path", &Options::log_path},
+    {"--log-directory", &Options::log_directory},
     {"--oom-watch", &Options::oom_watch},
 };
 
@@ -36,6 +37,17 @@ Result<int64_t> ParseNumber(std::string_view name, std::string_view text, int64_
   return value;
 }
 
+Status SetOwner(std::string_view name, std::string_view value, Options* options) {
+  const size_t colon = value.find(':');
+  if (colon == std::string_view::npos) {
+    return InvalidArgument(name, " '", value, "': must be UID:GID");
+  }
+  constexpr int64_t kLastId = UINT32_MAX - 1;  // chown(2): the last number means "leave it"
+  options->stdio_uid = CRISP_TRY(ParseNumber(name, value.substr(0, colon), 0, kLastId));
+  options->stdio_gid = CRISP_TRY(ParseNumber(name, value.substr(colon + 1), 0, kLastId));
+  return OkStatus();
+}
+
 bool SetFlag(std::string_view name, Options* options) {
   for (const FlagOption& flag : kFlagOptions) {
     if (flag.name == name) return options->*flag.member = true;
@@ -49,6 +61,7 @@ Status SetValue(std::string_view name, const std::string& value, Options* option
     options->*text.member = value;
     return OkStatus();
   }
+  if (name == "--stdio-owner") return SetOwner(name, value, options);
   if (name == "--log-line-limit") {
     options->log_line_limit_bytes =
         CRISP_TRY(ParseNumber(name, value, kMinLineLimit_bytes, kMaxLineLimit_bytes));
@@ -68,8 +81,8 @@ bool TakesValue(std::string_view name) {
   for (const TextOption& text : kTextOptions) {
     if (text.name == name) return true;
   }
-  return name == "--log-line-limit" || name == "--control-fd" || name == "--resume-fd" ||
-         name == "--resume-check";
+  return name == "--log-line-limit" || name == "--stdio-owner" || name == "--control-fd" ||
+         name == "--resume-fd" || name == "--resume-check";
 }
 
 Status CheckComplete(const Options& options) {

@@ -23,9 +23,15 @@ struct Options {
   std::string id;
   std::string bundle;
   std::string state_dir;
-  std::string log_path;   // empty: no log
+  std::string log_path;  // empty: no log
+  // Empty: the parent of log_path. What is between the two is made and opened without following
+  // symlinks.
+  std::string log_directory;
   std::string oom_watch;  // empty: none
   int64_t log_line_limit_bytes = 16384;
+  // Of the container's pipes: what the root of its user namespace is on the host. -1: nobody asked.
+  int64_t stdio_uid = -1;
+  int64_t stdio_gid = -1;
   bool terminal = false;
   bool stdin_open = false;
   bool stdin_once = false;
@@ -46,8 +52,10 @@ inline constexpr std::string_view kHelpText =
     "  --bundle DIR          OCI bundle: the directory of config.json\n"
     "  --state-dir DIR       where monitor.sock, pid and exit are made\n"
     "  --log-path FILE       CRI log; without it output goes to attached clients only\n"
+    "  --log-directory DIR   above FILE; below it symlinks are not followed\n"
     "  --log-line-limit N    longest content of a log record in bytes, 64 to 1048576 (16384)\n"
     "  --oom-watch PATH      memory.events (cgroup v2) or the memory cgroup's directory (v1)\n"
+    "  --stdio-owner U:G     owner of the container's pipes, as numbers (root)\n"
     "  --terminal            the container has a terminal (config.json says so too)\n"
     "  --stdin               keep the container's stdin open for attached clients\n"
     "  --stdin-once          close stdin when the first attached client's input ends\n"

@@ -37,6 +37,20 @@ Stdio::Stdio(const Options* options, Poller* poller, Clients* clients)
       err_(MessageType::kAttachStderr, static_cast<size_t>(options->log_line_limit_bytes), this),
       stdin_(poller, this) {}
 
+// In a user namespace host root is nobody: without this, opening /dev/stdout again would be
+// refused, and the runtime could not give the pipes to the container's user.
+Status Stdio::GiveToContainer(const ChildStdio& child) const {
+  if (options_->stdio_uid < 0) return OkStatus();
+  for (const UniqueFd* fd : {&child.in, &child.out, &child.err}) {
+    if (!fd->valid()) continue;
+    if (::fchown(fd->get(), static_cast<uid_t>(options_->stdio_uid),
+                 static_cast<gid_t>(options_->stdio_gid)) != 0) {
+      return Errno("chown a pipe");
+    }
+  }
+  return OkStatus();
+}
+
 Result<ChildStdio> Stdio::MakePipes(RuntimeCreate* runtime) {
   runtime_ = runtime;
   ChildStdio child;
@@ -56,6 +70,7 @@ Result<ChildStdio> Stdio::MakePipes(RuntimeCreate* runtime) {
       stdin_.Take(std::move(in.second));
     }
   }
+  CRISP_RETURN_IF_ERROR(GiveToContainer(child));
   for (OutputStream* stream : {&out_, &err_}) CRISP_RETURN_IF_ERROR(Watch(stream));
   return child;
 }

@@ -29,7 +29,7 @@ class Stdio final : public OutputStream::Owner, public ContainerStdin::Owner {
  public:
   Stdio(const Options* options, Poller* poller, Clients* clients);
 
-  Status OpenLog() { return log_.Open(options_->log_path); }
+  Status OpenLog() { return log_.Open(options_->log_path, options_->log_directory); }
   // The runtime's ends; ours go to `runtime` as diagnosis until Begin().
   Result<ChildStdio> MakePipes(RuntimeCreate* runtime);
   // The container is created: from here on what is read is its output. `terminal`: the pty master,
@@ -66,6 +66,7 @@ class Stdio final : public OutputStream::Owner, public ContainerStdin::Owner {
  private:
   friend class Handover;  // upgrade: carries the state to the next program
   enum class Phase { kCreating, kRunning, kDraining };
+  Status GiveToContainer(const ChildStdio& child) const;
   Status Watch(OutputStream* stream);
   void Unwatch(OutputStream* stream);
   void EndStream(OutputStream* stream);

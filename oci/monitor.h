@@ -48,14 +48,22 @@ struct MonitorObserver {
   std::function<void()> on_oom;
 };
 
+struct StdioOwner {
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+
 struct MonitorLaunch {
   ContainerId container;
   std::string monitor_binary;             // crisp-monitor
   std::vector<std::string> runtime_argv;  // Runtime::BaseArgv()
   std::string runtime_kind;               // RuntimeFeatures::kind: whose errors they are
+  std::vector<std::string> env;           // NAME=VALUE beside PATH; the runtime gets it, too
   std::string bundle;                     // directory with config.json
-  std::string state_dir;  // /run/crisp/containers/<id>: monitor.sock, pid, exit are made here
-  std::string log_path;   // empty: no log
+  std::string state_dir;      // /run/crisp/containers/<id>: monitor.sock, pid, exit are made here
+  std::string log_path;       // empty: no log
+  std::string log_directory;  // above log_path, the caller's; empty: the log's own directory
+  std::optional<StdioOwner> stdio_owner;  // of the container's pipes; empty: root
   bool terminal = false;
   bool stdin_open = false;
   bool stdin_once = false;

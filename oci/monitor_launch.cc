@@ -61,7 +61,13 @@ std::vector<std::string> MonitorLaunchRun::Arguments() const {
     argv.push_back(std::move(value));
   };
   if (!launch_.log_path.empty()) add("--log-path", launch_.log_path);
+  if (!launch_.log_path.empty() && !launch_.log_directory.empty()) {
+    add("--log-directory", launch_.log_directory);
+  }
   if (!launch_.oom_watch.empty()) add("--oom-watch", launch_.oom_watch);
+  if (launch_.stdio_owner) {
+    add("--stdio-owner", Cat(launch_.stdio_owner->uid, ':', launch_.stdio_owner->gid));
+  }
   add("--log-line-limit", Cat(launch_.log_line_limit_bytes));
   if (launch_.terminal) argv.emplace_back("--terminal");
   if (launch_.stdin_open) argv.emplace_back("--stdin");
@@ -76,6 +82,9 @@ Status MonitorLaunchRun::Spawn() {
   SpawnOptions spawn;
   spawn.argv = Arguments();
   spawn.fds = {{sockets.second.get(), conmon::kControlFd}};
+  // crispd's own may hold a proxy's password, and the monitor's goes on to the runtime and hooks.
+  spawn.env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
+  spawn.env->insert(spawn.env->end(), launch_.env.begin(), launch_.env.end());
   spawn.working_directory = "/";
   spawn.new_session = true;
   spawn.place = launch_.place;

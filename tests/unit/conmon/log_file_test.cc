@@ -78,6 +78,46 @@ TEST_F(LogFileTest, OnlyRegularFilesAndNoSymlinks) {
   EXPECT_EQ(log.Open("/dir/").code(), Code::kInvalidArgument);
 }
 
+TEST_F(LogFileTest, NoSymlinkBelowTheTrustedDirectory) {
+  const std::string outside = dir_ + "/outside";
+  ASSERT_TRUE(EnsureDirectory(outside).ok());
+  ASSERT_TRUE(EnsureDirectory(dir_ + "/real/pod").ok());
+  // Above is the node's business: /var/log may be a link.
+  ASSERT_EQ(::symlink("real", (dir_ + "/logs").c_str()), 0);
+  const std::string trusted = dir_ + "/logs/pod";
+  ASSERT_EQ(::symlink(outside.c_str(), (dir_ + "/real/pod/main").c_str()), 0);
+  LogFile log;
+  EXPECT_EQ(log.Open(trusted + "/main/0.log", trusted).sys_errno(), ENOTDIR);
+  EXPECT_FALSE(PathExists(outside + "/0.log"));
+  EXPECT_FALSE(log.enabled());
+  EXPECT_TRUE(log.Open(trusted + "/other/0.log", trusted).ok());
+  EXPECT_TRUE(PathExists(dir_ + "/real/pod/other/0.log"));
+  EXPECT_EQ(log.Open(trusted + "/../0.log", trusted).code(), Code::kInvalidArgument);
+  EXPECT_EQ(log.Open(dir_ + "/logs/podium/0.log", trusted).code(), Code::kInvalidArgument);
+}
+
+TEST_F(LogFileTest, ReopenStaysInItsDirectory) {
+  LogFile log;
+  ASSERT_TRUE(log.Open(path_).ok());
+  // A container that can write to the log directory exchanges it for a link.
+  ASSERT_EQ(::rename((dir_ + "/a/b").c_str(), (dir_ + "/a/moved").c_str()), 0);
+  ASSERT_TRUE(EnsureDirectory(dir_ + "/outside").ok());
+  ASSERT_EQ(::symlink("../outside", (dir_ + "/a/b").c_str()), 0);
+  ASSERT_EQ(::unlink((dir_ + "/a/moved/0.log").c_str()), 0);
+  ASSERT_TRUE(log.Reopen().ok());
+  EXPECT_FALSE(PathExists(dir_ + "/outside/0.log"));
+  EXPECT_TRUE(PathExists(dir_ + "/a/moved/0.log"));
+}
+
+TEST_F(LogFileTest, ReopenMakesADirectoryAgainThatWasRemoved) {
+  LogFile log;
+  ASSERT_TRUE(log.Open(path_, dir_).ok());
+  ASSERT_TRUE(RemoveTreeAt(dir_ + "/a").ok());
+  ASSERT_TRUE(log.Reopen().ok());
+  log.WriteLines("new\n");
+  EXPECT_EQ(Content(path_), "new\n");
+}
+
 // RLIMIT_FSIZE makes write(2) short and then fail, like a disk that fills up.
 TEST_F(LogFileTest, AShortWriteLeavesNoHalfRecord) {
   ASSERT_NE(::signal(SIGXFSZ, SIG_IGN), SIG_ERR);

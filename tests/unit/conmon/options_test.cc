@@ -40,6 +40,20 @@ TEST(OptionsTest, All) {
   EXPECT_EQ(options->runtime_argv.size(), 2u) << "what follows -- is the runtime's";
 }
 
+TEST(OptionsTest, StdioOwner) {
+  EXPECT_EQ(ParseOptions(With({"--", "r"}))->stdio_uid, -1);
+  const Result<Options> options =
+      ParseOptions(With({"--stdio-owner", "300000:4294967294", "--", "r"}));
+  ASSERT_TRUE(options.ok()) << options.status().ToString();
+  EXPECT_EQ(options->stdio_uid, 300000);
+  EXPECT_EQ(options->stdio_gid, 4294967294);
+  for (const char* bad : {"", "5", "5:", ":5", "5:4294967295", "-1:5", "a:b", "1:2:3"}) {
+    EXPECT_EQ(ParseOptions(With({"--stdio-owner", bad, "--", "r"})).status().code(),
+              Code::kInvalidArgument)
+        << bad;
+  }
+}
+
 TEST(OptionsTest, Actions) {
   EXPECT_EQ(ParseOptions({"--help"})->action, Options::Action::kHelp);
   EXPECT_EQ(ParseOptions({"--version"})->action, Options::Action::kVersion);
