@@ -17,10 +17,10 @@ build=(
   libcurl4-openssl-dev libssl-dev libboost-dev
   libisal-dev zlib1g-dev libzstd-dev libsqlite3-dev libtomlplusplus-dev
 )
-run=(runc crun containernetworking-plugins iptables iproute2 busybox-static ca-certificates)
+run=(runc crun containernetworking-plugins iptables iproute2 busybox-static ca-certificates gpgv)
 test=(
   ccache libgtest-dev libgmock-dev
-  python3 nftables procps docker-registry skopeo umoci openssl curl
+  python3 nftables procps docker-registry skopeo umoci openssl curl gnupg
   clang-format
 )
 

@@ -56,7 +56,8 @@ Json ConfigToJson(const ImageConfig& config) {
               {"working_dir", config.working_dir},
               {"stop_signal", config.stop_signal},
               {"volumes", config.volumes},
-              {"labels", config.labels}};
+              {"labels", config.labels},
+              {"artifact_type", config.artifact_type}};
 }
 
 Result<ImageConfig> ConfigFromJson(const Json& json) {
@@ -69,6 +70,7 @@ Result<ImageConfig> ConfigFromJson(const Json& json) {
   out.stop_signal = CRISP_TRY(StringMember(json, "stop_signal"));
   out.volumes = CRISP_TRY(StringsMember(json, "volumes"));
   out.labels = CRISP_TRY(StringMapMember(json, "labels"));
+  out.artifact_type = CRISP_TRY(StringMember(json, "artifact_type"));
   return out;
 }
 

@@ -11,7 +11,9 @@
 #include "image/layer_reservations.h"
 #include "image/overlay.h"
 #include "image/platform.h"
+#include "image/policy/policy_files.h"
 #include "image/pull_session.h"
+#include "image/read_only_mount.h"
 #include "image/reference.h"
 #include "image/registry/registry_resolver.h"
 #include "image/transfer_slots.h"
@@ -82,7 +84,8 @@ class ImageServiceImpl : public ImageService {
   }
   void CollectGarbage() override { store_->AllowDeletion(); }
   Status MountRootfs(const Lease& lease, const std::string& upper, const std::string& work,
-                     const std::string& target) override;
+                     const std::string& target, int user_namespace) override;
+  Status MountImage(const Lease& lease, const std::string& target, int user_namespace) override;
   Status Reload(std::map<std::string, RegistryOptions> registries,
                 std::vector<std::string> pinned_images) override;
 
@@ -209,7 +212,8 @@ Result<std::string> ImageServiceImpl::Pull(const PullRequest& request) {
     }
     Status one = std::move(id).status().Wrap("pull ", reference.ToString());
     failure = failure.ok() ? std::move(one)
-                           : Status(one.code(), Cat(failure.message(), "; ", one.message()));
+                           : Status(one.code(), Cat(failure.message(), "; ", one.message()),
+                                    one.sys_errno());
     if (request.cancel.cancelled()) break;
   }
   pulls_failed_.Add();
@@ -221,6 +225,7 @@ Result<std::string> ImageServiceImpl::PullReference(const RegistryResolver& reso
                                                     const PullRequest& request) {
   PullerRequest puller = BaseRequest();
   puller.reference = reference.ToString();
+  puller.signatures = CRISP_TRY(DemandFor(options_.signatures, reference, request.pod_namespace));
   puller.endpoints =
       CRISP_TRY(resolver.Endpoints(reference, {request.auth, request.pod_namespace}));
   ActivePull active(*this, request.reference, reference.ToString());
@@ -342,6 +347,11 @@ Status ImageServiceImpl::Export(const std::string& reference, const std::string&
     return InvalidArgument("export to ", path, ": needs an absolute path");
   const ImagePtr image = CRISP_TRY(Find(reference));
   if (image == nullptr) return NotFound("export: no image ", reference);
+  if (!image->config.artifact_type.empty()) {
+    return FailedPrecondition("export: ", reference, " is an OCI artifact of the type ",
+                              image->config.artifact_type,
+                              "; only container images can be exported");
+  }
   const LeasePtr lease = CRISP_TRY(store_->Acquire(image->id));
   PullerRequest request = BaseRequest();
   request.operation = PullerRequest::Operation::kExport;
@@ -358,7 +368,8 @@ Status ImageServiceImpl::Export(const std::string& reference, const std::string&
 }
 
 Status ImageServiceImpl::MountRootfs(const Lease& lease, const std::string& upper,
-                                     const std::string& work, const std::string& target) {
+                                     const std::string& work, const std::string& target,
+                                     int user_namespace) {
   CRISP_FAILPOINT("image.mount_rootfs");
   OverlayOptions options;
   options.lower_root = store_->paths().layers();
@@ -366,8 +377,16 @@ Status ImageServiceImpl::MountRootfs(const Lease& lease, const std::string& uppe
   if (options.lower.empty()) options.lower.push_back(kEmptyLayer);
   options.upper = upper;
   options.work = work;
+  options.user_namespace = user_namespace;
   options.volatile_upper = true;  // a container is never mounted again after a crash of the node
   return MountOverlay(options, target);
+}
+
+Status ImageServiceImpl::MountImage(const Lease& lease, const std::string& target,
+                                    int user_namespace) {
+  CRISP_FAILPOINT("image.mount_image");
+  return MountReadOnly(store_->paths().layers(), LowerNames(LayersOf(lease)), target,
+                       user_namespace);
 }
 
 Status ImageServiceImpl::Reload(std::map<std::string, RegistryOptions> registries,

@@ -14,6 +14,7 @@
 #define CRISP_IMAGE_IMAGE_SERVICE_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,11 +41,14 @@ struct ImageConfig {
   std::string stop_signal;
   std::vector<std::string> volumes;
   std::map<std::string, std::string> labels;
+  // Not empty: this is no container image but an OCI artifact of this type, whose files can be
+  // mounted as an image volume (pull/artifact.h).
+  std::string artifact_type;
 };
 
 // One image, immutable once published; a changed tag makes a new object.
 struct Image {
-  std::string id;                         // "sha256:<hex of the config digest>"
+  std::string id;                         // "sha256:<hex of the config digest>"; artifact: manifest
   std::vector<std::string> repo_tags;     // full names, sorted, unique
   std::vector<std::string> repo_digests;  // name@sha256:..., sorted, unique
   std::vector<std::string> diff_ids;      // bottom layer first
@@ -152,12 +156,29 @@ struct RegistryFiles {
   std::string namespace_auth_dir;       // <namespace>.json wins over auth_file; at every pull
 };
 
+// Where the signatures of a scope are (containers-registries.d(5)).
+struct Lookaside {
+  std::string url;              // http, https or file; empty: nowhere
+  bool use_attachments = true;  // sigstore signatures beside the image in its registry
+};
+
+// Who must have signed images (policy/policy_files.h). All of it is read at every pull.
+struct SignatureOptions {
+  std::string policy_file;  // containers-policy.json(5); empty: none
+  // A missing policy_file keeps everything out, instead of letting everything in.
+  bool policy_required = false;
+  std::string namespace_policy_dir;  // <namespace>.json instead of policy_file
+  // By scope, "" for the rest; called where a signature is wanted. May be empty.
+  std::function<Result<std::map<std::string, Lookaside>>()> read_lookaside;
+};
+
 struct Options {
   std::string root;         // e.g. /var/lib/crisp; layers/, images/, images.db are below it
   std::string pull_binary;  // crisp-pull
   // Key: registry host as in references; "_default" is for those that have nothing of their own.
   std::map<std::string, RegistryOptions> registries;
   RegistryFiles registry_files;
+  SignatureOptions signatures;
   std::string default_platform_os = "linux";
   std::string default_platform_arch;             // empty: this machine's
   int parallel_layers = 3;                       // of one pull
@@ -184,7 +205,8 @@ class ImageService {
   virtual Result<ImagePtr> Find(const std::string& reference) const = 0;
   // The image id. Codes: kNotFound (manifest), kUnauthenticated/kPermissionDenied, kUnavailable
   // (no registry answered), kDataLoss (digest mismatch), kInvalidArgument (reference),
-  // kCancelled/kDeadlineExceeded.
+  // kCancelled/kDeadlineExceeded; kPermissionDenied with errno EKEYREJECTED when the signature
+  // policy does not let the image in.
   virtual Result<std::string> Pull(const PullRequest& request) = 0;
   // Oldest first. From memory.
   virtual std::vector<PullProgress> Pulls() const = 0;
@@ -218,9 +240,14 @@ class ImageService {
   virtual void CollectGarbage() = 0;
 
   // Mounts `lease`'s layers with `upper`/`work` as a writable overlay on `target` (private
-  // propagation). All directories exist. Undo: EnsureUnmounted(target).
+  // propagation). All directories exist. Undo: EnsureUnmounted(target). `user_namespace`: -1, or a
+  // descriptor of the pod's (overlay.h); then `upper` belongs to its root.
   virtual Status MountRootfs(const Lease& lease, const std::string& upper, const std::string& work,
-                             const std::string& target) = 0;
+                             const std::string& target, int user_namespace) = 0;
+
+  // Mounts `lease`'s image on the directory `target`: read-only, nosuid, nodev, noexec, private.
+  // For images and artifacts. Undo and `user_namespace` as above.
+  virtual Status MountImage(const Lease& lease, const std::string& target, int user_namespace) = 0;
 
   // Registries, their files and pinned images may change at run time (SIGHUP). All or nothing.
   virtual Status Reload(std::map<std::string, RegistryOptions> registries,

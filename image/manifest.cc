@@ -27,14 +27,16 @@ Result<std::vector<Descriptor>> ParseDescriptors(const Json& array, const char* 
   return out;
 }
 
-Result<Manifest> ParseImageManifest(const Json& json) {
+Result<Manifest> ParseImageManifest(const Json& json, bool docker) {
   Manifest manifest;
   const Json* config = FindMember(json, "config");
   if (config == nullptr) return InvalidArgument("member \"config\" is missing");
   manifest.config = CRISP_TRY(ParseDescriptor(*config).Wrap("config"));
   const std::string& type = manifest.config.media_type;
   if (!type.empty() && type != kOciConfig && type != kDockerConfig) {
-    return InvalidArgument("not a container image: its config has the type ", type);
+    if (docker) return InvalidArgument("not a container image: its config has the type ", type);
+    manifest.artifact_type = CRISP_TRY(StringMember(json, "artifactType"));
+    if (manifest.artifact_type.empty()) manifest.artifact_type = type;
   }
   const Json* layers = FindMember(json, "layers");
   if (layers == nullptr) return InvalidArgument("member \"layers\" is missing");
@@ -95,7 +97,7 @@ Result<ManifestOrIndex> ParseManifest(std::string_view text, std::string_view me
     out.entries =
         CRISP_TRY(ParseDescriptors(*entries, "manifests", kMaxIndexEntries).Wrap("index"));
   } else {
-    out.manifest = CRISP_TRY(ParseImageManifest(json).Wrap("manifest"));
+    out.manifest = CRISP_TRY(ParseImageManifest(json, type == kDockerManifest).Wrap("manifest"));
   }
   return out;
 }

@@ -2,7 +2,8 @@
 //
 // Contract: image-spec manifest.md, image-index.md, descriptor.md; Docker "Image Manifest Version
 // 2,
-//           Schema 2". Schema 1 and artifacts are refused with a message that says so.
+//           Schema 2". Schema 1 is refused with a message that says so. An OCI manifest whose
+//           config is no image's is an artifact (manifest.md, "Guidelines for Artifact Usage").
 // Threads:  values and free functions.
 // Errors:   kInvalidArgument (malformed, or not an image), kNotFound (no manifest for the
 // platform).
@@ -37,6 +38,8 @@ struct Descriptor {
 struct Manifest {
   Descriptor config;
   std::vector<Descriptor> layers;  // bottom layer first
+  // Not empty: an artifact. Its artifactType or, as older tools do, its config's media type.
+  std::string artifact_type;
 };
 
 // What a "manifest" URL may give: one of the two.

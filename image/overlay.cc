@@ -154,6 +154,7 @@ Status MountOverlayByOptions(const OverlayOptions& options, const std::string& t
 }
 
 Status MountOverlay(const OverlayOptions& options, const std::string& target) {
+  if (options.user_namespace >= 0) return MountIdmappedOverlay(options, target);
   auto detached = MakeDetachedOverlay(options);
   if (!detached.ok() && (detached.status().code() == Code::kUnimplemented ||
                          detached.status().sys_errno() == ENOSYS)) {

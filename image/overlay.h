@@ -27,6 +27,11 @@ struct OverlayOptions {
   // Skip the sync of the upper's file system at unmount (tens of ms): for uppers that nobody mounts
   // again after a crash. overlayfs.rst, "Volatile mount".
   bool volatile_upper = false;
+  // A user namespace (descriptor): the layers are seen with their ids mapped by it, so that layers
+  // owned by root serve every pod. The upper directory is not mapped: what is made in the overlay
+  // has its owner's real ids there, and its own owner must be the namespace's root. -1: none.
+  // Needs Linux 5.19 and layers on a file system with idmapped mounts.
+  int user_namespace = -1;
 };
 
 // Mounts on `target` with private propagation.
@@ -34,8 +39,14 @@ Status MountOverlay(const OverlayOptions& options, const std::string& target);
 // The same, not attached anywhere: the mount goes away with the descriptor (and so with the
 // process). kUnimplemented where the kernel has no "lowerdir+".
 Result<UniqueFd> MakeDetachedOverlay(const OverlayOptions& options);
-// The old way, whatever the kernel has. MountOverlay falls back to it.
+// The old way, whatever the kernel has. MountOverlay falls back to it. Not for mapped layers.
 Status MountOverlayByOptions(const OverlayOptions& options, const std::string& target);
+
+// As MountOverlay with options.user_namespace, which calls it (overlay_idmap.cc).
+Status MountIdmappedOverlay(const OverlayOptions& options, const std::string& target);
+// The way for kernels that take no detached mounts as layers (before 6.15).
+Result<UniqueFd> MakeIdmappedOverlayInNamespace(const OverlayOptions& options,
+                                                const std::string& target);
 
 }  // namespace crisp::image
 

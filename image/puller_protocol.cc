@@ -142,6 +142,7 @@ Json ToJson(const PullerRequest& r) {
               {"operation", OperationName(r.operation)},
               {"reference", r.reference},
               {"endpoints", endpoints},
+              {"signatures", ToJson(r.signatures)},
               {"path", r.path},
               {"name", r.name},
               {"os", r.platform.os},
@@ -176,6 +177,9 @@ Result<PullerRequest> PullerRequestFromJson(const Json& json) {
     for (const Json& item : *endpoints) {
       out.endpoints.push_back(CRISP_TRY(EndpointFromJson(item)));
     }
+  }
+  if (const Json* signatures = FindMember(json, "signatures")) {
+    out.signatures = CRISP_TRY(SignatureDemandFromJson(*signatures));
   }
   out.path = CRISP_TRY(StringMember(json, "path"));
   out.name = CRISP_TRY(StringMember(json, "name"));
@@ -273,17 +277,21 @@ Result<CheckedLayer> CheckedLayerFromJson(const Json& json) {
 }
 
 Json ErrorToJson(const Status& status) {
-  return Json{
-      {"type", "error"}, {"code", static_cast<int>(status.code())}, {"message", status.message()}};
+  return Json{{"type", "error"},
+              {"code", static_cast<int>(status.code())},
+              {"errno", status.sys_errno()},
+              {"message", status.message()}};
 }
 
 Status ErrorFromJson(const Json& json) {
   const auto code = IntMember(json, "code");
+  const auto error = IntMember(json, "errno");
   auto message = StringMember(json, "message");
-  if (!code.ok() || !message.ok() || *code <= 0 || *code > 16) {
+  if (!code.ok() || !error.ok() || !message.ok() || *code <= 0 || *code > 16 || *error < 0 ||
+      *error > 4095) {
     return Internal("crisp-pull failed with a malformed error");
   }
-  return Status(static_cast<Code>(*code), std::move(message).value());
+  return Status(static_cast<Code>(*code), std::move(message).value(), static_cast<int>(*error));
 }
 
 }  // namespace crisp::image

@@ -40,11 +40,12 @@
 #include "image/image_service.h"
 #include "image/json_text.h"
 #include "image/platform.h"
+#include "image/policy/signature_demand.h"
 
 namespace crisp::image {
 
 inline constexpr int kPullerSocketFd = 3;
-inline constexpr int kPullerProtocolVersion = 2;
+inline constexpr int kPullerProtocolVersion = 3;
 
 class FrameSocket {
  public:
@@ -74,6 +75,7 @@ struct PullerRequest {
   Operation operation = Operation::kPull;
   std::string reference;                  // pull: normalised
   std::vector<PullerEndpoint> endpoints;  // pull: in order
+  SignatureDemand signatures;             // pull
   std::string path;                       // import: directory or archive; export: where to
   std::string name;  // import: reference that overrides the archive's, or empty; export
   Platform platform;

@@ -1,5 +1,6 @@
 // FindInArchive: OCI layouts and docker archives (source_image.h).
 #include "image/pull/hasher.h"
+#include "image/pull/layer_path.h"
 #include "image/pull/source_image.h"
 #include "image/reference.h"
 
@@ -64,6 +65,11 @@ Result<SourceImage> ReadOciImage(const PullerRequest& request, const ArchiveFile
     }
     if (depth == kMaxIndexDepth) return InvalidArgument("indexes are nested too deeply");
     at = CRISP_TRY(ChooseManifest(parsed.entries, request.platform));
+  }
+  if (!manifest.artifact_type.empty()) {
+    return InvalidArgument("not a container image but an artifact of the type ",
+                           PrintablePath(manifest.artifact_type),
+                           "; artifacts can be pulled from a registry, not imported");
   }
   image.config = CRISP_TRY(ReadBlob(archive, manifest.config, kMaxJsonBytes).Wrap("config"));
   image.config_digest = manifest.config.digest;

@@ -1,7 +1,11 @@
 #include "image/pull/layer_unpack.h"
 
+#include <fcntl.h>
+
+#include <algorithm>
 #include <thread>
 
+#include "base/core/file.h"
 #include "image/pull/buffer_ring.h"
 #include "image/pull/decompress.h"
 #include "image/pull/hasher.h"
@@ -16,6 +20,7 @@ namespace {
 constexpr size_t kCompressedBuffers = 8;
 constexpr size_t kPlainBuffers = 12;
 constexpr size_t kBufferBytes = 256 << 10;
+constexpr int64_t kDiskBlock = 4096;  // as LayerWriter counts
 
 Status Receive(const LayerTask& task, const StopFlag& stop, BufferRing& out, int64_t* received) {
   const std::string algorithm = task.blob_digest ? task.blob_digest->algorithm() : "sha256";
@@ -72,9 +77,53 @@ Result<LayerSummary> WriteLayer(const LayerTask& task, ByteStream& plain) {
   return writer.Finish();
 }
 
-}  // namespace
+Result<LayerSummary> WriteFileLayer(const LayerTask& task, ByteStream& content) {
+  const std::string root = task.directory + "/fs";
+  CRISP_RETURN_IF_ERROR(EnsureDirectory(root));
+  const std::string path = JoinPath(root, task.file_name);
+  CRISP_RETURN_IF_ERROR(EnsureDirectory(path.substr(0, path.rfind('/'))));
+  const UniqueFd file = CRISP_TRY(OpenFile(path, O_WRONLY | O_CREAT | O_EXCL, 0644));
+  LayerSummary out;
+  int64_t size = 0;
+  for (;;) {
+    const Bytes bytes = CRISP_TRY(content.Next());
+    if (bytes.empty()) break;
+    size += static_cast<int64_t>(bytes.size());
+    if (size > task.max_bytes) {
+      return ResourceExhausted("the file is larger than ", task.max_bytes, " bytes");
+    }
+    CRISP_RETURN_IF_ERROR(WriteAll(
+        file.get(), std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())));
+  }
+  out.inodes = 2 + std::count(task.file_name.begin(), task.file_name.end(), '/');
+  out.size_bytes =
+      (size + kDiskBlock - 1) / kDiskBlock * kDiskBlock + (out.inodes - 1) * kDiskBlock;
+  return out;
+}
 
-Result<LayerSummary> UnpackLayer(const LayerTask& task) {
+Result<LayerSummary> Record(const LayerTask& task, LayerSummary summary, int64_t received) {
+  CRISP_RETURN_IF_ERROR(
+      WriteTreeRecord(task.directory + "/fs", task.directory + "/record").Wrap("record"));
+  summary.received_bytes = received;
+  return summary;
+}
+
+Result<LayerSummary> UnpackFile(const LayerTask& task) {
+  BufferRing ring(kCompressedBuffers, kBufferBytes);
+  StopFlag stop(task.stop);
+  int64_t received = 0;
+  std::thread receiver([&] { ring.Finish(Receive(task, stop, ring, &received)); });
+  Result<LayerSummary> result = WriteFileLayer(task, ring);
+  if (!result.ok()) {
+    stop.Set();
+    ring.Abort();
+  }
+  receiver.join();
+  if (!result.ok()) return result;
+  return Record(task, *result, received);
+}
+
+Result<LayerSummary> UnpackArchive(const LayerTask& task) {
   BufferRing compressed(kCompressedBuffers, kBufferBytes);
   // In the decompressor's thread: writing files is the longer half of the work.
   Hasher diff_hasher;
@@ -100,10 +149,13 @@ Result<LayerSummary> UnpackLayer(const LayerTask& task) {
   receiver.join();
   if (!result.ok()) return result;
   CRISP_RETURN_IF_ERROR(VerifyDiffId(task, diff_hasher));
-  CRISP_RETURN_IF_ERROR(
-      WriteTreeRecord(task.directory + "/fs", task.directory + "/record").Wrap("record"));
-  result->received_bytes = received;
-  return result;
+  return Record(task, *result, received);
+}
+
+}  // namespace
+
+Result<LayerSummary> UnpackLayer(const LayerTask& task) {
+  return task.file_name.empty() ? UnpackArchive(task) : UnpackFile(task);
 }
 
 }  // namespace crisp::image

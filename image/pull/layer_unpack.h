@@ -30,6 +30,8 @@ struct LayerTask {
   std::optional<Digest> blob_digest;  // of the bytes as they come; none in docker archives
   int64_t blob_bytes = -1;            // -1: not known
   Digest diff_id;
+  // Not empty: the blob is no archive but this file (artifact.h); then diff_id is only a name.
+  std::string file_name;
   std::string directory;                 // made by the call; the layer is <directory>/fs
   int64_t max_bytes = int64_t{1} << 40;  // of data, uncompressed: more is a bomb
   LayerTree::ParentsProvider parents;
@@ -40,6 +42,7 @@ struct LayerTask {
   std::atomic<int64_t>* progress = nullptr;
 };
 
+// Unpacks the archive, or writes the file.
 Result<LayerSummary> UnpackLayer(const LayerTask& task);
 
 }  // namespace crisp::image

@@ -15,7 +15,8 @@ Status BringImage(DaemonLink& daemon, const PullerRequest& request, size_t numbe
   ImageReport report;
   report.id = image.config_digest.ToString();
   if (image.config_digest.algorithm() != "sha256") {
-    return InvalidArgument("the config's digest must be sha256");
+    return InvalidArgument(
+        "the digest of the config (of an artifact: the manifest) must be sha256");
   }
   report.dir = Cat("image", number);
   report.names = image.names;
@@ -24,7 +25,9 @@ Status BringImage(DaemonLink& daemon, const PullerRequest& request, size_t numbe
   report.config = image.document.config;
   const std::string dir = Cat(request.tmp_dir, '/', report.dir);
   CRISP_RETURN_IF_ERROR(EnsureDirectory(dir));
-  CRISP_RETURN_IF_ERROR(WriteFile(dir + "/config.json", image.config));
+  if (!image.config.empty()) {  // an artifact has none
+    CRISP_RETURN_IF_ERROR(WriteFile(dir + "/config.json", image.config));
+  }
   if (!image.manifest.empty()) {
     CRISP_RETURN_IF_ERROR(WriteFile(dir + "/manifest.json", image.manifest));
   }

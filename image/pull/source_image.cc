@@ -1,9 +1,39 @@
 #include "image/pull/source_image.h"
 
+#include "image/pull/artifact.h"
+#include "image/pull/layer_path.h"
+#include "image/pull/signature_check.h"
+
 namespace crisp::image {
 namespace {
 
 constexpr int kMaxIndexDepth = 3;
+
+LayerTask TaskFor(Registry& registry, const Descriptor& layer) {
+  LayerTask task;
+  task.blob_digest = layer.digest;
+  task.blob_bytes = layer.size_bytes;
+  const auto sources = std::make_shared<BlobSources>();
+  task.producer = [&registry, layer, sources](const ByteSink& sink, const StopFlag& stop) {
+    return registry.StreamBlob(layer, sources.get(), sink, stop);
+  };
+  task.exclude_source = [&registry, sources] { return registry.ExcludeUsed(sources.get()); };
+  return task;
+}
+
+// Its config is nobody's business here, and often the same empty one.
+Status CompleteArtifact(const Manifest& manifest, const Digest& digest, Registry& registry,
+                        SourceImage* image) {
+  image->config_digest = digest;
+  image->document.config.artifact_type = PrintablePath(manifest.artifact_type);
+  for (const ArtifactFile& file : CRISP_TRY(ArtifactFiles(manifest).Wrap("artifact"))) {
+    LayerTask task = TaskFor(registry, file.blob);
+    task.diff_id = file.diff_id;
+    task.file_name = file.name;
+    image->layers.push_back(std::move(task));
+  }
+  return OkStatus();
+}
 
 }  // namespace
 
@@ -28,10 +58,12 @@ Result<SourceImage> FindInRegistry(const PullerRequest& request, Registry& regis
   image.names = {reference.ToString()};
   std::string wanted = reference.digest().empty() ? reference.tag() : reference.digest();
   int64_t expected_size = -1;
+  std::vector<Digest> chain;  // the index, if there is one, and the manifest
   Manifest manifest;
   for (int depth = 0;; ++depth) {
     FetchedManifest fetched = CRISP_TRY(registry.FetchManifest(wanted));
     if (depth == 0) image.resolved_digest = fetched.digest.ToString();
+    chain.push_back(fetched.digest);
     if (expected_size >= 0 && static_cast<int64_t>(fetched.bytes.size()) != expected_size) {
       return DataLoss("manifest ", wanted, ": ", fetched.bytes.size(),
                       " bytes; its descriptor says ", expected_size);
@@ -47,18 +79,16 @@ Result<SourceImage> FindInRegistry(const PullerRequest& request, Registry& regis
     wanted = chosen.digest.ToString();
     expected_size = chosen.size_bytes;
   }
+  // Before anything else of the image is fetched.
+  CRISP_RETURN_IF_ERROR(CheckSignatures(request, reference, chain, registry));
+  if (!manifest.artifact_type.empty()) {
+    CRISP_RETURN_IF_ERROR(CompleteArtifact(manifest, chain.back(), registry, &image));
+    return image;
+  }
   image.config = CRISP_TRY(registry.FetchBlob(manifest.config, kMaxJsonBytes).Wrap("config"));
   image.config_digest = manifest.config.digest;
   for (const Descriptor& layer : manifest.layers) {
-    LayerTask task;
-    task.blob_digest = layer.digest;
-    task.blob_bytes = layer.size_bytes;
-    const auto sources = std::make_shared<BlobSources>();
-    task.producer = [&registry, layer, sources](const ByteSink& sink, const StopFlag& stop) {
-      return registry.StreamBlob(layer, sources.get(), sink, stop);
-    };
-    task.exclude_source = [&registry, sources] { return registry.ExcludeUsed(sources.get()); };
-    image.layers.push_back(std::move(task));
+    image.layers.push_back(TaskFor(registry, layer));
   }
   CRISP_RETURN_IF_ERROR(CompleteFromConfig(request.platform, &image));
   return image;

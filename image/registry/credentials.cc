@@ -5,31 +5,11 @@
 #include <algorithm>
 
 #include "base/core/file.h"
+#include "image/base64.h"
 #include "image/json_text.h"
 
 namespace crisp::image {
 namespace {
-
-constexpr std::string_view kBase64 =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-// RFC 4648 section 4, padding optional.
-std::optional<std::string> DecodeBase64(std::string_view text) {
-  while (text.ends_with('=') || text.ends_with('\n')) text.remove_suffix(1);
-  std::string out;
-  uint32_t bits = 0;
-  int count = 0;
-  for (const char c : text) {
-    const size_t value = kBase64.find(c);
-    if (value == std::string_view::npos) return std::nullopt;
-    bits = (bits << 6 | static_cast<uint32_t>(value)) & 0xFFFFFF;
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    out.push_back(static_cast<char>(bits >> count & 0xFF));
-  }
-  return out;
-}
 
 Result<RegistryAuth> ReadEntry(const Json& json) {
   RegistryAuth out;

@@ -34,6 +34,14 @@ struct TomlValue {
   std::string file;
   int line = 0;  // 1-based
 
+  // Out of line: a pair of a type that is being defined (clang 14 asks for it too early).
+  TomlValue();
+  TomlValue(const TomlValue&);
+  TomlValue(TomlValue&&) noexcept;
+  TomlValue& operator=(const TomlValue&);
+  TomlValue& operator=(TomlValue&&) noexcept;
+  ~TomlValue();
+
   // nullptr: not a table, or without the key.
   const TomlValue* Find(std::string_view key) const;
   std::string_view KindName() const;

@@ -111,7 +111,7 @@ std::string ImageFixture::FileInImage(const std::string& image_id, const std::st
     if (!EnsureDirectory(base + name).ok()) return "(no directory)";
   }
   const Status mounted =
-      service_->MountRootfs(**lease, base + "/upper", base + "/work", base + "/merged");
+      service_->MountRootfs(**lease, base + "/upper", base + "/work", base + "/merged", -1);
   if (!mounted.ok()) return mounted.message();
   const auto text = ReadFile(base + "/merged/" + path);
   EXPECT_TRUE(WriteFile(base + "/merged/written", "by a container").ok());

@@ -223,5 +223,47 @@ TEST_F(RealRegistry, RegistryKilledHalfWay) {
   EXPECT_EQ(SettledCounts({}), StoreCounts{});
 }
 
+// Where skopeo puts signatures is where we look for them.
+TEST_F(RealRegistry, SignedBySkopeo) {
+  for (const char* program : {"gpg", "gpgv"}) {
+    if (!HasProgram(program)) GTEST_SKIP() << "needs " << program;
+  }
+  const std::string home = dir_ / "gpg";
+  ASSERT_TRUE(EnsureDirectory(home, 0700).ok());
+  ASSERT_TRUE(
+      RunProgram({"gpg", "--homedir", home, "--batch", "-q", "--passphrase", "",
+                  "--quick-generate-key", "alice@example.com", "ed25519", "sign", "never"}));
+  ASSERT_TRUE(RunProgram(
+      {"gpg", "--homedir", home, "--batch", "-q", "--output", dir_ / "alice.gpg", "--export"}));
+  ASSERT_TRUE(EnsureDirectory(dir_ / "registries.d").ok());
+  ASSERT_TRUE(WriteFile(dir_ / "registries.d/a.yaml",
+                        "default-docker:\n  sigstore-staging: file://" + (dir_ / "sigs") + "\n")
+                  .ok());
+  options_.signatures.policy_file = dir_ / "policy.json";
+  options_.signatures.read_lookaside = [this] {
+    return std::map<std::string, Lookaside>{{"", {"file://" + (dir_ / "sigs"), true}}};
+  };
+  OpenService();
+  StartRegistry();
+  ASSERT_TRUE(WriteFile(dir_ / "policy.json",
+                        R"({"default":[{"type":"signedBy","keyType":"GPGKeys","keyPath":")" +
+                            (dir_ / "alice.gpg") + "\"}]}")
+                  .ok());
+  const MadeImage made = ThreeLayers();
+  ASSERT_TRUE(Push(made, "team/app:plain"));
+  EXPECT_EQ(Pull(host_ + "/team/app:plain").status().sys_errno(), EKEYREJECTED);
+  const bool copied = RunProgram(
+      {"env", "GNUPGHOME=" + home, "skopeo", "--registries.d", dir_ / "registries.d", "copy", "-q",
+       "--preserve-digests", "--dest-tls-verify=false", "--sign-by", "alice@example.com",
+       "oci:" + MakeLayout(made, "x") + ":x", "docker://" + host_ + "/team/app:signed"});
+  (void)RunProgram({"gpgconf", "--homedir", home, "--kill", "all"});
+  ASSERT_TRUE(copied);
+  const auto pulled = Pull(host_ + "/team/app:signed");
+  ASSERT_TRUE(pulled.ok()) << pulled.status().message();
+  EXPECT_EQ(*pulled, made.id());
+  // The signature is for the other tag.
+  EXPECT_EQ(Pull(host_ + "/team/app:plain").status().sys_errno(), EKEYREJECTED);
+}
+
 }  // namespace
 }  // namespace crisp::image

@@ -94,6 +94,7 @@ TEST(ParseManifest, Refuses) {
   refused(json, "config");
   json = ManifestJson();
   json["config"]["mediaType"] = "application/vnd.cncf.helm.config.v1+json";
+  json["mediaType"] = "application/vnd.docker.distribution.manifest.v2+json";
   refused(json, "not a container image");
   json = ManifestJson();
   json["layers"][0]["size"] = -1;

@@ -4,11 +4,14 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
 
 #include "base/core/file.h"
+#include "base/core/idmapped_mount.h"
 #include "base/core/mount.h"
 #include "tar_builder.h"
 
@@ -98,6 +101,84 @@ TEST_F(Overlay, DetachedGoesAwayWithItsDescriptor) {
     EXPECT_EQ(*ReadFileAt(mount->get(), "common"), "1");
   }
   EXPECT_EQ(MountLine(), "");
+}
+
+// A user namespace whose root is 300000 here; not valid where there are none.
+UniqueFd MakeUserNamespace() {
+  auto ready = MakePipe();
+  auto done = MakePipe();
+  if (!ready.ok() || !done.ok()) return UniqueFd();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    char byte = ::unshare(CLONE_NEWUSER) == 0 ? 'y' : 'n';
+    (void)!::write(ready->second.get(), &byte, 1);
+    done->second.Reset();
+    (void)!::read(done->first.get(), &byte, 1);
+    ::_exit(0);
+  }
+  char byte = 'n';
+  (void)!::read(ready->first.get(), &byte, 1);
+  const std::string proc = Cat("/proc/", child);
+  UniqueFd out;
+  if (byte == 'y' && WriteControlFile(AT_FDCWD, proc + "/uid_map", "0 300000 65536\n").ok() &&
+      WriteControlFile(AT_FDCWD, proc + "/gid_map", "0 300000 65536\n").ok()) {
+    if (auto fd = OpenFile(proc + "/ns/user", O_RDONLY); fd.ok()) out = std::move(*fd);
+  }
+  done->second.Reset();
+  ::waitpid(child, nullptr, 0);
+  return out;
+}
+
+struct Owners {
+  uid_t lower;
+  uid_t copied;
+};
+// Of a file of a layer in the overlay, and of the same once it was copied up.
+Owners LookAt(const std::string& dir) {
+  struct stat lower {};
+  EXPECT_EQ(::stat((dir + "/merged/f0").c_str(), &lower), 0);
+  EXPECT_EQ(::chmod((dir + "/merged/f0").c_str(), 0600), 0);
+  struct stat upper {};
+  EXPECT_EQ(::stat((dir + "/up/f0").c_str(), &upper), 0);
+  return {lower.st_uid, upper.st_uid};
+}
+
+TEST_F(Overlay, LayersWithMappedIds) {
+  const UniqueFd user_namespace = MakeUserNamespace();
+  if (!user_namespace) GTEST_SKIP() << "needs user namespaces";
+  OverlayOptions options = MakeLayers(20, 70);
+  options.user_namespace = user_namespace.get();
+  const Status mounted = MountOverlay(options, dir_ / "merged");
+  if (mounted.code() == Code::kFailedPrecondition) GTEST_SKIP() << mounted.message();
+  ASSERT_TRUE(mounted.ok()) << mounted.message();
+  Check(20);
+  const Owners owners = LookAt(dir_.path());
+  EXPECT_EQ(owners.lower, 300000u);
+  EXPECT_EQ(owners.copied, 300000u);
+  // The layer itself is as it was.
+  struct stat layer {};
+  ASSERT_EQ(::stat((dir_ / options.lower.back() + "/f0").c_str(), &layer), 0);
+  EXPECT_EQ(layer.st_uid, 0u);
+  EXPECT_EQ(MountLine().find("shared:"), std::string::npos);
+}
+
+TEST_F(Overlay, LayersWithMappedIdsInANamespace) {
+  const UniqueFd user_namespace = MakeUserNamespace();
+  if (!user_namespace) GTEST_SKIP() << "needs user namespaces";
+  OverlayOptions options = MakeLayers(20, 70);
+  options.user_namespace = user_namespace.get();
+  {
+    const auto made = MakeIdmappedOverlayInNamespace(options, dir_ / "merged");
+    if (made.status().code() == Code::kFailedPrecondition) GTEST_SKIP() << made.status().message();
+    ASSERT_TRUE(made.ok()) << made.status().message();
+    // Nothing of it is seen here before it is attached.
+    EXPECT_EQ(MountLine(), "");
+    ASSERT_TRUE(AttachMount(made->get(), dir_ / "merged").ok());
+  }
+  Check(20);
+  const Owners owners = LookAt(dir_.path());
+  EXPECT_EQ(owners.lower, 300000u);
+  EXPECT_EQ(owners.copied, 300000u);
 }
 
 TEST_F(Overlay, MissingLayerIsNamed) {

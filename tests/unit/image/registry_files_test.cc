@@ -48,6 +48,14 @@ TEST(ParseToml, TellsFileAndLine) {
   EXPECT_FALSE(ParseToml("a = " + std::string(100000, '['), "f").ok());
   EXPECT_FALSE(ParseToml(std::string(kMaxTomlBytes + 1, ' '), "f").ok());
   EXPECT_FALSE(ParseToml("a = \"\xff\xfe\"", "f").ok());
+  EXPECT_THAT(ParseToml("a = 1\n\uFE96a = 2\n", "f").status().message(), HasSubstr("f:2: "));
+  EXPECT_TRUE(ParseToml("\uFEFFa = '#' # \u00e9\nb = \"x\\\"#\" # \uFE96\n", "f").ok());
+  EXPECT_FALSE(ParseToml("a = '# \u00e9'", "f").ok());
+  EXPECT_FALSE(ParseToml("a = [\u00e9]", "f").ok());
+  EXPECT_FALSE(ParseToml("a = \"\"\"\\\n\u00e9\"\"\"", "f").ok());
+  for (const char* header : {"[%", "[[[", "[\n", "[ =", "[a.%]", "a.% = 1"}) {
+    EXPECT_FALSE(ParseToml(header, "f").ok()) << header;
+  }
 }
 
 TEST(RegistriesConf, LongestPrefixWins) {
