@@ -1,0 +1,53 @@
+// DirectoryWatch: whether anything in some directories may have changed, asked when it matters.
+//
+// What:     an inotify instance that nobody waits for: what has happened since the last question
+//           lies in its queue. Directories that do not exist yet, are removed or are replaced
+//           anywhere along their path are followed, because every directory above is watched too.
+// Contract: inotify(7).
+// Threads:  one at a time; the owner holds its lock.
+// Errors:   without inotify (no instance left, a network file system) the answer is always "yes":
+//           then reading anew each time is what works.
+#ifndef CRISP_OCI_DIRECTORY_WATCH_H_
+#define CRISP_OCI_DIRECTORY_WATCH_H_
+
+#include <sys/inotify.h>
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/core/unique_fd.h"
+
+namespace crisp::oci {
+
+class DirectoryWatch {
+ public:
+  // Absolute paths.
+  explicit DirectoryWatch(std::vector<std::string> directories);
+
+  // True at the first call. What changes after it returned makes the next call true.
+  bool TakeChanged();
+
+ private:
+  // What of a watched directory is of interest: the names that lead on, or everything.
+  struct Interest {
+    std::string path;
+    bool content = false;
+    std::set<std::string> names;
+  };
+  // Watches what there is of each path, from the top; false when a directory that exists could not
+  // be watched.
+  bool EnsureWatches();
+  bool DrainMatters();
+  bool Matters(const inotify_event& event) const;
+
+  const std::vector<std::string> directories_;
+  const UniqueFd inotify_;
+  bool reliable_ = false;
+  std::map<int, Interest> watched_;
+};
+
+}  // namespace crisp::oci
+
+#endif  // CRISP_OCI_DIRECTORY_WATCH_H_
