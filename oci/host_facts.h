@@ -28,6 +28,7 @@ struct HostFacts {
   std::string mountinfo = "/proc/self/mountinfo";
   std::string device_directory = "/dev";
   std::string hugepages_directory = "/sys/kernel/mm/hugepages";
+  std::string resctrl_directory = "/sys/fs/resctrl";
 };
 
 HostFacts ReadHostFacts();

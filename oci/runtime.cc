@@ -13,6 +13,7 @@
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
 #include "base/failpoint.h"
+#include "oci/base_spec.h"
 #include "oci/runtime_errors.h"
 #include "oci/runtime_features.h"
 #include "oci/runtime_json.h"
@@ -367,7 +368,7 @@ Status CheckOptions(const RuntimeOptions& options) {
 
 }  // namespace
 
-Result<std::unique_ptr<Runtime>> Runtime::Open(RuntimeOptions options) {
+Result<RuntimeFeatures> CheckRuntime(const RuntimeOptions& options) {
   const std::string name = Cat("runtime handler '", options.handler, "'");
   CRISP_RETURN_IF_ERROR(CheckOptions(options).Wrap(name));
   RuntimeFeatures features = CRISP_TRY(ProbeFeatures(options).Wrap(name));
@@ -377,6 +378,18 @@ Result<std::unique_ptr<Runtime>> Runtime::Open(RuntimeOptions options) {
         ": crun does not run on hybrid cgroups (v1 controllers and a cgroup2 mount beside "
         "them, usually /sys/fs/cgroup/unified): unmount the cgroup2 mount, boot with cgroup v2, "
         "or use runc");
+  }
+  if (!options.base_spec.empty()) {
+    CRISP_RETURN_IF_ERROR(ReadBaseSpec(options.base_spec).status().Wrap(name));
+  }
+  return features;
+}
+
+Result<std::unique_ptr<Runtime>> Runtime::Open(RuntimeOptions options) {
+  RuntimeFeatures features = CRISP_TRY(CheckRuntime(options));
+  const std::string name = Cat("runtime handler '", options.handler, "'");
+  if (!options.base_spec.empty()) {
+    options.base_spec_json = CRISP_TRY(ReadBaseSpec(options.base_spec).Wrap(name));
   }
   CRISP_RETURN_IF_ERROR(EnsureDirectory(options.root, 0711).Wrap(name));
   return std::unique_ptr<Runtime>(

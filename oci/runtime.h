@@ -12,6 +12,7 @@
 
 #include <sys/types.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,6 +43,14 @@ struct RuntimeOptions {
   std::string root;     // --root: the runtime's own state directory, e.g. /run/crisp/runtime/crun
   CgroupDriver cgroup_driver = CgroupDriver::kCgroupfs;
   SandboxKind sandbox = SandboxKind::kNamespaces;
+  // Annotations of pods and containers whose keys begin like one of these reach the program.
+  std::vector<std::string> allowed_annotations = {};
+  std::map<std::string, std::string> default_annotations = {};
+  std::string base_spec = {};                 // path; empty: none
+  std::string base_spec_json = {};            // its content; Runtime::Open reads it
+  std::vector<std::string> monitor_env = {};  // NAME=VALUE for monitors, which pass it on
+  // Profile of privileged containers, which have none otherwise.
+  std::string privileged_seccomp_profile = {};
   const CgroupLayout* cgroup_layout = nullptr;  // required
   SpawnPlace* helper_place = nullptr;  // where the program is started; null: where the caller is
   Reaper* reaper = nullptr;
@@ -53,11 +62,13 @@ struct RuntimeFeatures {
   std::string kind;                  // "runc", "crun" or the program's name
   std::string version;               // "1.1.5"
   bool recursive_read_only = false;  // mount option "rro"
-  bool idmapped_mounts = false;
-  bool exec_cgroup = false;  // exec --cgroup puts the process in a sub-cgroup here
+  bool idmapped_mounts = false;      // of its own; crisp makes those of a pod itself
+  bool user_namespaces = false;      // joins one by path, sources of mounts opened outside of it
+  bool exec_cgroup = false;          // exec --cgroup puts the process in a sub-cgroup here
   // Systemd driver: the group below the container's scope in which the runtime puts its processes,
   // and execs' groups; empty: the scope itself.
   std::string scope_group = {};
+  bool net_devices = false;  // linux.netDevices (runtime-spec 1.3)
 };
 
 struct RuntimeState {
@@ -81,6 +92,9 @@ struct ExecRequest {
   MonoTime deadline = NoDeadline();
   CancelToken cancel;
 };
+
+// What Open finds out, without making anything: for `crisp config check`. Errors as Open's.
+Result<RuntimeFeatures> CheckRuntime(const RuntimeOptions& options);
 
 class Runtime {
  public:

@@ -39,6 +39,14 @@ bool KnowsExecCgroup(const RuntimeVersion& version) {
   return version.kind == "crun" && VersionAtLeast(version.version, 1, 0);
 }
 
+// Tested from these versions on; older ones open the sources of mounts as container root. Others
+// say it themselves.
+bool KnowsUserNamespaces(const RuntimeVersion& version, const FeaturesDocument& document) {
+  if (version.kind == "runc") return VersionAtLeast(version.version, 1, 1);
+  if (version.kind == "crun") return VersionAtLeast(version.version, 1, 8);
+  return document.user_namespaces;
+}
+
 }  // namespace
 
 Result<RuntimeVersion> ParseRuntimeVersion(std::string_view text) {
@@ -84,13 +92,14 @@ Result<RuntimeFeatures> ProbeFeatures(const RuntimeOptions& options) {
   }
 
   const RunOutput features = CRISP_TRY(RunProgram(options, "features"));
+  FeaturesDocument document;
   if (features.status.success()) {
-    const FeaturesDocument document =
-        CRISP_TRY(ParseFeatures(features.stdout_data).Wrap(options.path));
+    document = CRISP_TRY(ParseFeatures(features.stdout_data).Wrap(options.path));
     out.recursive_read_only =
         std::find(document.mount_options.begin(), document.mount_options.end(), "rro") !=
         document.mount_options.end();
     out.idmapped_mounts = document.idmap;
+    out.net_devices = document.net_devices;
   } else if (version.kind == "crun") {
     // crun before 1.9 has no `features`. It knows rro since 1.4; its idmapped mounts of that time
     // take a mapping only from its own "idmap" option, which the CRI's per-mount mappings do not
@@ -98,6 +107,7 @@ Result<RuntimeFeatures> ProbeFeatures(const RuntimeOptions& options) {
     out.recursive_read_only = VersionAtLeast(version.version, 1, 4);
   }
   out.recursive_read_only = out.recursive_read_only && KernelHasMountSetattr();
+  out.user_namespaces = KnowsUserNamespaces(version, document);
   return out;
 }
 

@@ -1,5 +1,6 @@
 #include "oci/runtime_json.h"
 
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -33,6 +34,15 @@ Result<FeaturesDocument> ParseFeatures(const std::string& text) {
     const json::json_pointer idmap("/linux/mountExtensions/idmap/enabled");
     if (document.contains(idmap) && document.at(idmap).is_boolean()) {
       out.idmap = document.at(idmap).get<bool>();
+    }
+    const json::json_pointer net_devices("/linux/netDevices/enabled");
+    if (document.contains(net_devices) && document.at(net_devices).is_boolean()) {
+      out.net_devices = document.at(net_devices).get<bool>();
+    }
+    const json::json_pointer namespaces("/linux/namespaces");
+    if (document.contains(namespaces) && document.at(namespaces).is_array()) {
+      const json& names = document.at(namespaces);
+      out.user_namespaces = std::find(names.begin(), names.end(), "user") != names.end();
     }
     return out;
   } catch (const json::exception& e) {

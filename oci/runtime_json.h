@@ -19,7 +19,9 @@ Result<RuntimeState> ParseRuntimeState(const std::string& text);
 
 struct FeaturesDocument {
   std::vector<std::string> mount_options;
-  bool idmap = false;  // linux.mountExtensions.idmap.enabled
+  bool idmap = false;            // linux.mountExtensions.idmap.enabled
+  bool net_devices = false;      // linux.netDevices.enabled
+  bool user_namespaces = false;  // linux.namespaces has "user"
 };
 Result<FeaturesDocument> ParseFeatures(const std::string& text);
 

@@ -9,6 +9,7 @@
 
 #include "base/core/file.h"
 #include "base/log.h"
+#include "oci/seccomp_notify.h"
 
 namespace crisp::oci {
 namespace {
@@ -139,18 +140,31 @@ Status ValidateSeccomp(SeccompProfile* profile) {
   return OkStatus();
 }
 
+Status CheckSeccompProfile(const std::string& path) { return LoadProfile(path, {}).status(); }
+
 Result<std::string> ResolveSeccomp(const ContainerRequest& request, const SeccompContext& context,
                                    const HostFacts& host) {
-  if (request.privileged) return std::string();
+  if (request.privileged) {
+    const std::string path =
+        request.handler == nullptr ? "" : request.handler->privileged_seccomp_profile;
+    if (path.empty() || !host.seccomp) return std::string();
+    return SeccompToJson(CRISP_TRY(LoadProfile(path, context)));
+  }
   const auto requested = CRISP_TRY(RequestedSeccomp(request));
   if (!requested) return std::string();
   if (!host.seccomp) {
     return FailedPrecondition("seccomp: a profile is requested, but this kernel has no seccomp");
   }
+  SeccompProfile profile;
   if (requested->type == RequestedProfile::Type::kLocalhost) {
-    return SeccompToJson(CRISP_TRY(LoadProfile(requested->localhost_ref, context)));
+    profile = CRISP_TRY(LoadProfile(requested->localhost_ref, context));
+  } else {
+    profile = DefaultSeccompProfile(context);
   }
-  return SeccompToJson(DefaultSeccompProfile(context));
+  if (!request.seccomp_listener.empty()) {
+    MakeNotifying(request.container_id, request.seccomp_listener, &profile);
+  }
+  return SeccompToJson(profile);
 }
 
 }  // namespace crisp::oci

@@ -5,8 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <filesystem>
 #include <string_view>
+
+#include "base/core/tree_walk.h"
 
 namespace crisp::oci {
 namespace {
@@ -50,6 +51,12 @@ std::string OrDefault(const std::string& value, const char* otherwise) {
   return value.empty() ? otherwise : value;
 }
 
+// File systems without labels (NFS, FAT) say ENOTSUP; then there is nothing to do.
+Status SetLabel(const std::string& name, const std::string& label, decltype(::setxattr)* set) {
+  const int rc = set(name.c_str(), kLabelAttribute, label.c_str(), label.size() + 1, 0);
+  return rc == 0 || errno == ENOTSUP || errno == ENOENT ? OkStatus() : Errno("set label");
+}
+
 }  // namespace
 
 Result<SelinuxLabels> ResolveSelinux(const ContainerRequest& request, const HostFacts& host) {
@@ -73,20 +80,21 @@ Status RelabelTree(const std::string& path, const std::string& label) {
       "/",     "/bin",  "/boot", "/dev",  "/etc", "/home", "/lib",
       "/proc", "/root", "/run",  "/sbin", "/sys", "/usr",  "/var"};
   if (std::find(kSystem.begin(), kSystem.end(), path) != kSystem.end()) return OkStatus();
-  const auto set = [&label](const std::string& name) {
-    // File systems without labels (NFS, FAT) say ENOTSUP; then there is nothing to do.
-    const int rc = ::lsetxattr(name.c_str(), kLabelAttribute, label.c_str(), label.size() + 1, 0);
-    return rc == 0 || errno == ENOTSUP || errno == ENOENT ? OkStatus() : Errno("relabel ", name);
-  };
-  CRISP_RETURN_IF_ERROR(set(path));
-  std::error_code error;
-  std::filesystem::recursive_directory_iterator at(path, error), end;
-  if (error == std::errc::not_a_directory) return OkStatus();
-  for (; !error && at != end; at.increment(error)) {
-    CRISP_RETURN_IF_ERROR(set(at->path().string()));
+  // By descriptor: below `path` a container may be writing, and a name that is looked up twice may
+  // have become a link to the host's files.
+  const UniqueFd top = CRISP_TRY(OpenFile(path, O_PATH | O_NOFOLLOW));
+  CRISP_RETURN_IF_ERROR(SetLabel(Cat("/proc/self/fd/", top.get()), label, ::setxattr).Wrap(path));
+  auto directory = OpenAt(top.get(), ".", O_RDONLY | O_DIRECTORY);
+  if (!directory.ok()) {
+    const bool file = directory.status().sys_errno() == ENOTDIR;
+    return file ? OkStatus() : std::move(directory).status().Wrap("relabel ", path);
   }
-  if (error) return ErrnoStatus(error.value(), Cat("relabel below ", path));
-  return OkStatus();
+  return WalkTree(DirFd(*std::move(directory)),
+                  [&label](int dir, const std::string& name, const struct stat&) {
+                    return SetLabel(Cat("/proc/self/fd/", dir, "/", name), label, ::lsetxattr)
+                        .Wrap(name);
+                  })
+      .Wrap("relabel ", path);
 }
 
 }  // namespace crisp::oci

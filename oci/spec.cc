@@ -1,6 +1,9 @@
 #include "oci/spec.h"
 
+#include <cctype>
 #include <nlohmann/json.hpp>
+
+#include "oci/base_spec_json.h"
 
 // The compile-time heavy JSON library stays in the *_json.cc files and this one.
 namespace crisp::oci {
@@ -19,6 +22,14 @@ json CapabilitiesJson(const Capabilities& c) {
           {"ambient", c.ambient}};
 }
 
+constexpr std::string_view kRlimitPrefix = "RLIMIT_";
+
+std::string RlimitType(const std::string& name) {
+  std::string out(kRlimitPrefix);
+  for (const char c : name) out += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return out;
+}
+
 json ProcessJson(const Process& p) {
   json user = {{"uid", p.user.uid}, {"gid", p.user.gid}};
   if (!p.user.additional_gids.empty()) user["additionalGids"] = p.user.additional_gids;
@@ -31,6 +42,10 @@ json ProcessJson(const Process& p) {
   if (!p.env.empty()) out["env"] = p.env;
   if (p.console_size) {
     out["consoleSize"] = {{"height", p.console_size->rows}, {"width", p.console_size->columns}};
+  }
+  for (const Rlimit& limit : p.rlimits) {
+    out["rlimits"].push_back(
+        {{"type", RlimitType(limit.name)}, {"soft", limit.soft}, {"hard", limit.hard}});
   }
   if (p.oom_score_adj) out["oomScoreAdj"] = *p.oom_score_adj;
   if (!p.apparmor_profile.empty()) out["apparmorProfile"] = p.apparmor_profile;
@@ -51,6 +66,22 @@ void SetIf(json* object, const char* key, const std::optional<T>& value) {
   if (value) (*object)[key] = *value;
 }
 
+json BlockIoJson(const BlockIo& b) {
+  json out = json::object();
+  SetIf(&out, "weight", b.weight);
+  const auto add = [&out](const char* key, const char* value, const auto& devices) {
+    for (const BlockIoDevice& d : devices) {
+      out[key].push_back({{"major", d.major}, {"minor", d.minor}, {value, d.value}});
+    }
+  };
+  add("weightDevice", "weight", b.weight_device);
+  add("throttleReadBpsDevice", "rate", b.read_bps);
+  add("throttleWriteBpsDevice", "rate", b.write_bps);
+  add("throttleReadIOPSDevice", "rate", b.read_iops);
+  add("throttleWriteIOPSDevice", "rate", b.write_iops);
+  return out;
+}
+
 json ResourcesJson(const LinuxResources& r) {
   json out = json::object();
   for (const DeviceRule& rule : r.devices) out["devices"].push_back(DeviceRuleJson(rule));
@@ -69,6 +100,7 @@ json ResourcesJson(const LinuxResources& r) {
   for (const HugepageLimit& huge : r.hugepage_limits) {
     out["hugepageLimits"].push_back({{"pageSize", huge.page_size}, {"limit", huge.limit_bytes}});
   }
+  if (r.block_io) out["blockIO"] = BlockIoJson(*r.block_io);
   if (!r.unified.empty()) out["unified"] = r.unified;
   return out;
 }
@@ -109,6 +141,35 @@ json DevicesJson(const std::vector<Device>& devices) {
   return out;
 }
 
+json IntelRdtJson(const Spec& spec) {
+  json out = json::object();
+  if (!spec.rdt_class.empty()) out["closID"] = spec.rdt_class;
+  if (!spec.intel_rdt) return out;
+  const IntelRdt& rdt = *spec.intel_rdt;
+  if (!rdt.clos_id.empty()) out["closID"] = rdt.clos_id;
+  if (!rdt.l3_cache_schema.empty()) out["l3CacheSchema"] = rdt.l3_cache_schema;
+  if (!rdt.mem_bw_schema.empty()) out["memBwSchema"] = rdt.mem_bw_schema;
+  if (!rdt.schemata.empty()) out["schemata"] = rdt.schemata;
+  if (rdt.enable_monitoring) out["enableMonitoring"] = true;
+  if (rdt.enable_cmt) out["enableCMT"] = true;
+  if (rdt.enable_mbm) out["enableMBM"] = true;
+  return out;
+}
+
+json HooksJson(const Hooks& hooks) {
+  json out = json::object();
+  for (const auto& [stage, list] : hooks) {
+    for (const Hook& hook : list) {
+      json entry = {{"path", hook.path}};
+      if (!hook.args.empty()) entry["args"] = hook.args;
+      if (!hook.env.empty()) entry["env"] = hook.env;
+      if (hook.timeout_s) entry["timeout"] = *hook.timeout_s;
+      out[std::string(HookStageName(stage))].push_back(std::move(entry));
+    }
+  }
+  return out;
+}
+
 json LinuxJson(const Spec& spec) {
   json out = {{"maskedPaths", spec.masked_paths}, {"readonlyPaths", spec.readonly_paths}};
   json namespaces = json::array();
@@ -123,6 +184,10 @@ json LinuxJson(const Spec& spec) {
   if (!spec.devices.empty()) out["devices"] = DevicesJson(spec.devices);
   if (!spec.cgroups_path.empty()) out["cgroupsPath"] = spec.cgroups_path;
   out["resources"] = ResourcesJson(spec.resources);
+  if (json rdt = IntelRdtJson(spec); !rdt.empty()) out["intelRdt"] = std::move(rdt);
+  for (const auto& [host, name] : spec.net_devices) {
+    out["netDevices"][host] = name == host ? json::object() : json{{"name", name}};
+  }
   if (!spec.rootfs_propagation.empty()) out["rootfsPropagation"] = spec.rootfs_propagation;
   if (!spec.seccomp_json.empty()) out["seccomp"] = json::parse(spec.seccomp_json);
   if (!spec.sysctl.empty()) out["sysctl"] = spec.sysctl;
@@ -160,6 +225,23 @@ Result<ProcessUser> ParseUser(const json& user) {
   return out;
 }
 
+Result<std::vector<Rlimit>> ParseRlimits(const json& limits) {
+  std::vector<Rlimit> out;
+  for (const json& limit : limits) {
+    const std::string type = limit.value("type", std::string());
+    const json soft = limit.value("soft", json());
+    const json hard = limit.value("hard", json());
+    if (!type.starts_with(kRlimitPrefix) || !soft.is_number_unsigned() ||
+        !hard.is_number_unsigned()) {
+      return DataLoss("the process of an OCI spec: rlimit ", limit.dump());
+    }
+    std::string name = type.substr(kRlimitPrefix.size());
+    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    out.push_back({std::move(name), soft.get<uint64_t>(), hard.get<uint64_t>()});
+  }
+  return out;
+}
+
 Result<Process> ParseProcess(const json& p) {
   Process out;
   out.terminal = p.value("terminal", false);
@@ -182,6 +264,7 @@ Result<Process> ParseProcess(const json& p) {
     }
     out.oom_score_adj = adjust->get<int>();
   }
+  out.rlimits = CRISP_TRY(ParseRlimits(p.value("rlimits", json::array())));
   out.apparmor_profile = p.value("apparmorProfile", std::string());
   out.selinux_label = p.value("selinuxLabel", std::string());
   return out;
@@ -198,6 +281,8 @@ Result<std::string> ToJson(const Spec& spec) {
                 {"linux", LinuxJson(spec)}};
     if (!spec.hostname.empty()) out["hostname"] = spec.hostname;
     if (!spec.annotations.empty()) out["annotations"] = spec.annotations;
+    if (!spec.hooks.empty()) out["hooks"] = HooksJson(spec.hooks);
+    if (!spec.base_json.empty()) MergeBaseSpec(json::parse(spec.base_json), &out);
     return out;
   });
 }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/core/result.h"
+#include "oci/hook.h"
 
 namespace crisp::oci {
 
@@ -38,6 +39,12 @@ struct ConsoleSize {
   uint16_t rows = 0;
 };
 
+struct Rlimit {
+  std::string name;   // "nofile"; in the JSON RLIMIT_NOFILE
+  uint64_t soft = 0;  // UINT64_MAX: unlimited (RLIM_INFINITY)
+  uint64_t hard = 0;
+};
+
 struct Process {
   bool terminal = false;
   std::optional<ConsoleSize> console_size = std::nullopt;  // of the terminal
@@ -48,6 +55,7 @@ struct Process {
   Capabilities capabilities;
   bool no_new_privileges = false;
   std::optional<int> oom_score_adj;
+  std::vector<Rlimit> rlimits = {};
   std::string apparmor_profile;
   std::string selinux_label;
 };
@@ -93,6 +101,21 @@ struct HugepageLimit {
   uint64_t limit_bytes = 0;
 };
 
+struct BlockIoDevice {
+  int64_t major = 0;
+  int64_t minor = 0;
+  uint64_t value = 0;  // a weight, bytes or operations per second
+};
+
+struct BlockIo {
+  std::optional<uint16_t> weight;
+  std::vector<BlockIoDevice> weight_device;
+  std::vector<BlockIoDevice> read_bps;
+  std::vector<BlockIoDevice> write_bps;
+  std::vector<BlockIoDevice> read_iops;
+  std::vector<BlockIoDevice> write_iops;
+};
+
 struct LinuxResources {
   std::vector<DeviceRule> devices;
   std::optional<uint64_t> cpu_shares;
@@ -104,7 +127,18 @@ struct LinuxResources {
   std::optional<int64_t> memory_swap_bytes;  // memory + swap
   std::optional<int64_t> pids_limit;
   std::vector<HugepageLimit> hugepage_limits;
+  std::optional<BlockIo> block_io;  // at create only
   std::map<std::string, std::string> unified;
+};
+
+struct IntelRdt {  // config-linux.md "IntelRdt"; schemata and the flag beside it since 1.3
+  std::string clos_id;
+  std::string l3_cache_schema;
+  std::string mem_bw_schema;
+  std::vector<std::string> schemata;
+  bool enable_monitoring = false;
+  bool enable_cmt = false;
+  bool enable_mbm = false;
 };
 
 struct Spec {
@@ -120,12 +154,18 @@ struct Spec {
   std::vector<Device> devices;
   std::string cgroups_path;
   LinuxResources resources;
+  std::string rdt_class;           // intelRdt.closID
   std::string rootfs_propagation;  // "private", "slave", "shared"
   std::string seccomp_json;        // the complete "seccomp" object, or empty: unconfined
   std::map<std::string, std::string> sysctl;
   std::vector<std::string> masked_paths;
   std::vector<std::string> readonly_paths;
   std::string mount_label;
+  Hooks hooks;
+  std::optional<IntelRdt> intel_rdt;               // of a device; rdt_class is the container's own
+  std::map<std::string, std::string> net_devices;  // name on the host -> in the container
+  // The handler's base spec: what is in it and not in the above (base_spec.h). Empty: none.
+  std::string base_json;
 };
 
 // config.json. kInternal only when a string is not UTF-8 and cannot be written.

@@ -4,6 +4,8 @@
 #include "oci/account_files.h"
 #include "oci/apparmor.h"
 #include "oci/capabilities.h"
+#include "oci/cdi_edits.h"
+#include "oci/resctrl.h"
 #include "oci/seccomp.h"
 #include "oci/selinux.h"
 #include "oci/spec_parts.h"
@@ -57,6 +59,7 @@ std::map<std::string, std::string> Annotations(const ContainerRequest& request) 
   if (!request.container_name.empty()) {
     out.try_emplace("io.kubernetes.cri.container-name", request.container_name);
   }
+  out.merge(HandlerAnnotations(request));  // crisp's own win
   return out;
 }
 
@@ -139,8 +142,14 @@ Result<BuiltSpec> BuildSpecOn(const ContainerRequest& request, const std::string
       CompleteResourcesOn(request.resources, request.cgroup_layout, host).Wrap("resources"));
   // A new group has no quota; crun (seen with 1.8.1) cannot write -1 to the file of v1.
   if (spec.resources.cpu_quota_us == -1) spec.resources.cpu_quota_us.reset();
+  if (!request.rdt_class.empty()) CRISP_RETURN_IF_ERROR(CheckRdtClass(request.rdt_class, host));
+  spec.rdt_class = request.rdt_class;
   CRISP_RETURN_IF_ERROR(BuildDevices(request, host, &spec));
   CRISP_RETURN_IF_ERROR(BuildMounts(request, passwd_source, host, spec.mount_label, &spec));
+  CRISP_RETURN_IF_ERROR(ApplyCdi(request, &spec));
+  built.effective_user = spec.process.user;
+  CRISP_RETURN_IF_ERROR(AddConfiguredHooks(request, &spec));
+  if (request.handler != nullptr) spec.base_json = request.handler->base_spec_json;
   spec.root_path = request.rootfs;
   spec.root_readonly = request.readonly_rootfs;
   // A joined UTS namespace has its name already.
@@ -151,13 +160,13 @@ Result<BuiltSpec> BuildSpecOn(const ContainerRequest& request, const std::string
     AddScopeAnnotations(*request.features, spec.resources, &spec.annotations);
   }
   CRISP_RETURN_IF_ERROR(CheckAnnotations(spec.annotations));
+  CRISP_RETURN_IF_ERROR(ApplyUserNamespace(request, host, &spec));
   spec.cgroups_path = request.cgroups_path;
   // Last: the only change to the rootfs is made when nothing else can fail.
-  auto made = rootfs.EnsureDirInRoot(spec.process.cwd);
-  if (!made.ok() && made.status().sys_errno() == ENOTDIR) {
-    return InvalidArgument("working_dir: ", spec.process.cwd, " is not a directory in the image");
+  CRISP_RETURN_IF_ERROR(MakeWorkingDirectory(rootfs, spec.process.cwd).Wrap("working_dir"));
+  if (request.user_ns) {
+    CRISP_RETURN_IF_ERROR(OwnNewDirectories(rootfs, spec.process.cwd, *request.user_ns));
   }
-  CRISP_RETURN_IF_ERROR(std::move(made).status().Wrap("working_dir"));
   return built;
 }
 

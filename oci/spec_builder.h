@@ -27,6 +27,9 @@
 
 namespace crisp::oci {
 
+class CdiCatalog;
+class HookCatalog;
+
 enum class MountPropagation { kPrivate, kHostToContainer, kBidirectional };
 
 struct RequestedMount {  // runtime.v1.Mount
@@ -67,6 +70,13 @@ struct RequestedUser {
   std::vector<int64_t> supplemental_groups;
   GroupsPolicy policy = GroupsPolicy::kMerge;
   std::string image_user;  // User of the image's config
+};
+
+// The pod's user namespace: pinned on `path`, mapped from container id 0 on.
+struct RequestedUserNamespace {
+  std::string path;
+  IdMapping uids;
+  IdMapping gids;
 };
 
 struct ContainerRequest {
@@ -112,6 +122,16 @@ struct ContainerRequest {
   // Mounts and devices.
   std::vector<RequestedMount> mounts;
   std::vector<RequestedDevice> devices;
+  std::vector<RequestedDevice> additional_devices;  // from configuration
+  // Requested devices belong to the user and group that the security context asks for.
+  bool own_devices = false;
+  std::vector<std::string> cdi_devices;  // CDI_devices; the annotations below name more
+  CdiCatalog* cdi = nullptr;             // null: no such devices
+  HookCatalog* hooks = nullptr;          // null: none
+  // The runtime handler's annotations and base spec; null: it has none.
+  const RuntimeOptions* handler = nullptr;
+  std::map<std::string, std::string> annotations;  // the container's in the CRI
+  std::map<std::string, std::string> pod_annotations;
   // Files of the sandbox (cri-contract 6.4); an empty path: none. A CRI mount at the same
   // container path wins.
   std::string resolv_conf_path;
@@ -127,10 +147,15 @@ struct ContainerRequest {
   std::optional<std::string> uts_ns;
   std::optional<std::string> pid_ns;
   bool host_network = false;
+  std::optional<RequestedUserNamespace> user_ns;
 
   // Resources.
   LinuxResources resources;  // without devices; validated and completed by BuildSpec
   std::optional<int64_t> oom_score_adj;
+  std::vector<Rlimit> rlimits;  // from configuration
+  std::string rdt_class;        // a group of resctrl; empty: none
+  // Where blocked system calls are reported (seccomp_notify.h); empty: nowhere.
+  std::string seccomp_listener;
   std::string cgroups_path;
 
   // Where it happens.
@@ -158,6 +183,14 @@ struct ResolvedUser {
   bool has_passwd_entry = true;
 };
 Result<ResolvedUser> ResolveUser(const DirFd& rootfs, const RequestedUser& requested);
+
+// The host path of a CRI mount, symlinks resolved; a missing directory is made (cri-contract 8.2).
+Result<std::string> ResolveMountSource(const std::string& host_path);
+
+// Whether a device of the configuration is there: a node, or a directory that holds some.
+Status CheckDevice(const RequestedDevice& device);
+// Whether this file is a seccomp profile that libseccomp understands.
+Status CheckSeccompProfile(const std::string& path);
 
 // The signal number of "SIGTERM", "TERM", "15", "SIGRTMIN+3", "SIGRTMINPLUS3", "SIGRTMAXMINUS1"...
 Result<int> ParseSignal(const std::string& name);

@@ -94,9 +94,13 @@ Result<std::vector<Device>> DevicesBelow(const std::string& directory,
   return out;
 }
 
-Status AddRequested(const RequestedDevice& requested, bool privileged, Spec* spec) {
-  const std::string access = CRISP_TRY(CheckPermissions(requested.permissions));
-  if (requested.host_path.empty()) return InvalidArgument("host_path is empty");
+// The nodes that one request means: the node that it names, through symlinks, or all that lie below
+// the directory.
+Result<std::vector<Device>> RequestedNodes(const RequestedDevice& requested) {
+  if (requested.host_path.empty() || requested.host_path.front() != '/') {
+    return InvalidArgument("host_path '", requested.host_path, "': allowed: an absolute path");
+  }
+  CRISP_RETURN_IF_ERROR(CheckText("host_path", requested.host_path));
   const std::unique_ptr<char, void (*)(void*)> resolved(
       ::realpath(requested.host_path.c_str(), nullptr), ::free);
   if (!resolved) return Errno("host_path ", requested.host_path);
@@ -104,26 +108,46 @@ Status AddRequested(const RequestedDevice& requested, bool privileged, Spec* spe
   const std::string destination = CleanContainerPath(
       requested.container_path.empty() ? requested.host_path : requested.container_path);
   CRISP_RETURN_IF_ERROR(CheckText("container_path", destination));
-
-  std::vector<Device> devices;
+  std::vector<Device> out;
   if (auto device = FindDevice(source, destination)) {
-    devices.push_back(std::move(*device));
-  } else if (std::error_code ignored; fs::is_directory(source, ignored)) {
-    devices = CRISP_TRY(DevicesBelow(source, destination, nullptr));
-    if (devices.empty()) return InvalidArgument("directory ", source, " holds no device nodes");
-  } else {
-    return InvalidArgument(source, " is neither a device node nor a directory");
+    out.push_back(std::move(*device));
+    return out;
   }
-  for (Device& device : devices) {
-    if (!privileged) {
+  if (std::error_code ignored; !fs::is_directory(source, ignored)) {
+    return InvalidArgument("host_path ", source, " is neither a device node nor a directory");
+  }
+  out = CRISP_TRY(DevicesBelow(source, destination, nullptr));
+  if (out.empty()) {
+    return InvalidArgument("host_path ", source, ": the directory holds no device nodes");
+  }
+  return out;
+}
+
+Status AddRequested(const ContainerRequest& request, const RequestedDevice& requested, Spec* spec) {
+  const std::string access = CRISP_TRY(CheckPermissions(requested.permissions));
+  for (Device& device : CRISP_TRY(RequestedNodes(requested))) {
+    if (!request.privileged) {
       spec->resources.devices.push_back({true, device.type, device.major, device.minor, access});
+    }
+    // The numbers that the pod asks for, as the peers: names and the image's user do not count.
+    if (request.own_devices && request.user.uid) {
+      device.uid = static_cast<uint32_t>(*request.user.uid);
+    }
+    if (request.own_devices && request.user.gid) {
+      device.gid = static_cast<uint32_t>(*request.user.gid);
     }
     AddDevice(std::move(device), spec);
   }
   return OkStatus();
 }
 
+std::string NameOf(const RequestedDevice& device) {
+  return device.container_path.empty() ? device.host_path : device.container_path;
+}
+
 }  // namespace
+
+Status CheckDevice(const RequestedDevice& device) { return RequestedNodes(device).status(); }
 
 Status BuildDevices(const ContainerRequest& request, const HostFacts& host, Spec* spec) {
   if (request.privileged) {
@@ -135,9 +159,12 @@ Status BuildDevices(const ContainerRequest& request, const HostFacts& host, Spec
   } else {
     spec->resources.devices = DefaultRules();
   }
+  for (const RequestedDevice& device : request.additional_devices) {
+    CRISP_RETURN_IF_ERROR(AddRequested(request, device, spec)
+                              .Wrap("additional_devices of the configuration: ", NameOf(device)));
+  }
   for (const RequestedDevice& device : request.devices) {
-    CRISP_RETURN_IF_ERROR(
-        AddRequested(device, request.privileged, spec).Wrap("device ", device.container_path));
+    CRISP_RETURN_IF_ERROR(AddRequested(request, device, spec).Wrap("device ", NameOf(device)));
   }
   return OkStatus();
 }

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/core/file.h"
+#include "oci/mount_table.h"
 #include "oci/selinux.h"
 #include "oci/spec_parts.h"
 
@@ -60,77 +61,19 @@ std::vector<SpecMount> SandboxMounts(const ContainerRequest& request,
   return out;
 }
 
-// Symlinks resolved; a missing directory is made 0755, as the kubelet's hostPath type "" needs.
-Result<std::string> ResolveSource(const std::string& host_path) {
-  if (host_path.empty()) return InvalidArgument("host_path is empty");
-  if (host_path.front() != '/') {
-    return InvalidArgument("host_path '", host_path, "' is not absolute");
-  }
-  CRISP_RETURN_IF_ERROR(CheckText("host_path", host_path));
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    const std::unique_ptr<char, void (*)(void*)> resolved(::realpath(host_path.c_str(), nullptr),
-                                                          ::free);
-    if (resolved) return std::string(resolved.get());
-    if (errno != ENOENT || attempt == 1) break;
-    CRISP_RETURN_IF_ERROR(EnsureDirectory(host_path, 0755).Wrap("make host_path"));
-  }
-  return Errno("host_path ", host_path);
-}
-
 struct Peers {
   bool shared = false;
   bool slave = false;
 };
 
-// /proc/self/mountinfo escapes blanks as \040 and so on (proc_pid_mountinfo(5)).
-std::string Unescape(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 3 < text.size()) {
-      out.push_back(static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 +
-                                      (text[i + 3] - '0')));
-      i += 3;
-    } else {
-      out.push_back(text[i]);
-    }
-  }
-  return out;
-}
-
-bool IsAtOrBelow(std::string_view path, std::string_view parent) {
-  if (parent == "/") return true;
-  return path.starts_with(parent) && (path.size() == parent.size() || path[parent.size()] == '/');
-}
-
-std::vector<std::string_view> SplitBlanks(std::string_view line) {
-  std::vector<std::string_view> out;
-  while (!line.empty()) {
-    const size_t end = line.find(' ');
-    out.push_back(line.substr(0, end));
-    line = end == std::string_view::npos ? std::string_view() : line.substr(end + 1);
-  }
-  return out;
-}
-
 // Propagation of the mount that holds `path`: the longest mount point above it, the last of equals.
 Result<Peers> PeersOf(const std::string& path, const std::string& mountinfo) {
-  const std::string text = CRISP_TRY(ReadFile(mountinfo));
   Peers found;
   size_t longest = 0;
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const size_t end = rest.find('\n');
-    const std::vector<std::string_view> fields = SplitBlanks(rest.substr(0, end));
-    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
-    if (fields.size() < 7) continue;
-    const std::string point = Unescape(fields[4]);
-    if (!IsAtOrBelow(path, point) || point.size() < longest) continue;
-    longest = point.size();
-    found = {};
-    for (size_t i = 6; i < fields.size() && fields[i] != "-"; ++i) {
-      if (fields[i].starts_with("shared:")) found.shared = true;
-      if (fields[i].starts_with("master:")) found.slave = true;
-    }
+  for (const MountEntry& entry : CRISP_TRY(ReadMountTable(mountinfo))) {
+    if (!IsAtOrBelow(path, entry.point) || entry.point.size() < longest) continue;
+    longest = entry.point.size();
+    found = {entry.shared, entry.slave};
   }
   return found;
 }
@@ -189,7 +132,7 @@ Result<SpecMount> CriMount(const RequestedMount& mount, const HostFacts& host,
   std::string destination = CleanContainerPath(mount.container_path);
   if (destination == "/") return InvalidArgument("container_path: '/' cannot be mounted over");
   Options options = CRISP_TRY(MountOptions(mount));
-  std::string source = CRISP_TRY(ResolveSource(mount.host_path));
+  std::string source = CRISP_TRY(ResolveMountSource(mount.host_path));
   CRISP_RETURN_IF_ERROR(CheckPropagation(mount, source, host));
   if (mount.selinux_relabel && !mount_label.empty()) {
     CRISP_RETURN_IF_ERROR(RelabelTree(source, mount_label));
@@ -240,6 +183,23 @@ std::string RootfsPropagation(const ContainerRequest& request) {
 }
 
 }  // namespace
+
+// Symlinks resolved; a missing directory is made 0755, as the kubelet's hostPath type "" needs.
+Result<std::string> ResolveMountSource(const std::string& host_path) {
+  if (host_path.empty()) return InvalidArgument("host_path is empty");
+  if (host_path.front() != '/') {
+    return InvalidArgument("host_path '", host_path, "' is not absolute");
+  }
+  CRISP_RETURN_IF_ERROR(CheckText("host_path", host_path));
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const std::unique_ptr<char, void (*)(void*)> resolved(::realpath(host_path.c_str(), nullptr),
+                                                          ::free);
+    if (resolved) return std::string(resolved.get());
+    if (errno != ENOENT || attempt == 1) break;
+    CRISP_RETURN_IF_ERROR(EnsureDirectory(host_path, 0755).Wrap("make host_path"));
+  }
+  return Errno("host_path ", host_path);
+}
 
 std::string CleanContainerPath(const std::string& path) {
   std::vector<std::string> parts;

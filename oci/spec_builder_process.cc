@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "oci/rlimits.h"
 #include "oci/spec_parts.h"
 
 namespace crisp::oci {
@@ -141,6 +142,7 @@ Status BuildProcess(const ContainerRequest& request, const std::string& home, co
   CRISP_RETURN_IF_ERROR(CheckText("working_dir", process->cwd));
   process->no_new_privileges = request.no_new_privs;
   process->oom_score_adj = CRISP_TRY(OomScore(request, host));
+  process->rlimits = ClampRlimits(request.rlimits, host.may_lower_oom_score);
   return OkStatus();
 }
 

@@ -6,9 +6,11 @@
 #ifndef CRISP_OCI_SPEC_PARTS_H_
 #define CRISP_OCI_SPEC_PARTS_H_
 
+#include <map>
 #include <string>
 #include <vector>
 
+#include "base/core/dir_fd.h"
 #include "base/core/result.h"
 #include "oci/host_facts.h"
 #include "oci/spec_builder.h"
@@ -25,14 +27,32 @@ Status BuildProcess(const ContainerRequest& request, const std::string& home, co
 // The working directory as it will be in the container: absolute, cleaned.
 std::string WorkingDirectory(const ContainerRequest& request);
 
+// Makes it in the rootfs, resolved as the container's own root would. Refuses a way into
+// /proc/<pid>.
+Status MakeWorkingDirectory(const DirFd& rootfs, const std::string& cwd);
+
 // cri-contract 8.2. `passwd_source` is bind-mounted on /etc/passwd when not empty.
 Status BuildMounts(const ContainerRequest& request, const std::string& passwd_source,
                    const HostFacts& host, const std::string& mount_label, Spec* spec);
 // "/a//b/../c" -> "/a/c"; a relative path is made absolute.
 std::string CleanContainerPath(const std::string& path);
 
+// What the runtime handler's settings give: default annotations, and those of the pod and the
+// container that it allows.
+std::map<std::string, std::string> HandlerAnnotations(const ContainerRequest& request);
+// The hooks that administrators configured for containers like this.
+Status AddConfiguredHooks(const ContainerRequest& request, Spec* spec);
+
 // cri-contract 8.3.
 Status BuildDevices(const ContainerRequest& request, const HostFacts& host, Spec* spec);
+
+// cri-contract 6.2. Last of all: changes what the other parts have built into what works in the
+// pod's user namespace. Nothing happens without one.
+Status ApplyUserNamespace(const ContainerRequest& request, const HostFacts& host, Spec* spec);
+// Directories that were just made in the rootfs by host root, on the way to `path` and it, become
+// container root's.
+Status OwnNewDirectories(const DirFd& rootfs, const std::string& path,
+                         const RequestedUserNamespace& user_ns);
 
 // CompleteResources on a machine described by `host`.
 Result<LinuxResources> CompleteResourcesOn(const LinuxResources& requested,

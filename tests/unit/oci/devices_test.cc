@@ -110,6 +110,32 @@ TEST_F(DevicesTest, DirectoryMeansAllBelow) {
   }
 }
 
+TEST_F(DevicesTest, OfTheConfiguration) {
+  request_.additional_devices = {{"/dev/fuse2", "/dev/zero", "rw"}};
+  const auto spec = Build();
+  ASSERT_TRUE(spec.ok()) << spec.status().ToString();
+  EXPECT_EQ(spec->devices.at(0).path, "/dev/fuse2");
+  EXPECT_TRUE(CheckDevice(request_.additional_devices[0]).ok());
+  request_.additional_devices[0].host_path = "/dev/no-such-device";
+  const Status status = Build().status();
+  EXPECT_EQ(status.code(), Code::kNotFound);
+  EXPECT_THAT(status.message(), HasSubstr("additional_devices of the configuration: /dev/fuse2"));
+  EXPECT_THAT(status.message(), HasSubstr("/dev/no-such-device"));
+  EXPECT_EQ(CheckDevice(request_.additional_devices[0]).code(), Code::kNotFound);
+}
+
+TEST_F(DevicesTest, OwnershipFromTheSecurityContext) {
+  request_.devices = {{"/dev/z", "/dev/zero", "rw"}};
+  request_.user.uid = 1000;
+  request_.user.gid = 2000;
+  EXPECT_EQ(Build()->devices[0].uid, 0u);
+  request_.own_devices = true;
+  EXPECT_EQ(Build()->devices[0].uid, 1000u);
+  EXPECT_EQ(Build()->devices[0].gid, 2000u);
+  request_.user.gid.reset();
+  EXPECT_EQ(Build()->devices[0].gid, 0u);
+}
+
 TEST_F(DevicesTest, PrivilegedGetsTheHosts) {
   request_.privileged = true;
   const auto spec = Build();

@@ -115,6 +115,26 @@ TEST_F(SpecBuilderTest, WorkingDirectoryThroughAnEscapingSymlinkStaysInside) {
   EXPECT_FALSE(std::filesystem::exists(outside.path() + "/made"));
 }
 
+// CVE-2024-21626: a runtime that changes into /proc/self/fd/7 before it closed that descriptor.
+TEST_F(SpecBuilderTest, NoWorkingDirectoryInAProcessOfProc) {
+  for (const char* path : {"/proc/self/fd/7", "/proc/thread-self", "/proc/1/root/../cwd"}) {
+    request_.working_dir = path;
+    EXPECT_EQ(BuildCode(), Code::kInvalidArgument) << path;
+  }
+  EXPECT_FALSE(std::filesystem::exists(rootfs_.path() + "/proc"));
+  // An image that brings the directory, and a link to it.
+  std::filesystem::create_directories(rootfs_.path() + "/proc/self/fd/7");
+  rootfs_.Symlink("/proc/self/fd/7", "work");
+  request_.working_dir = "/work";
+  const Status status = Build().status();
+  EXPECT_EQ(status.code(), Code::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("working_dir: '/work' is or leads to"));
+  for (const char* path : {"/proc", "/proc/selfish", "/process/self"}) {
+    request_.working_dir = path;
+    EXPECT_EQ(BuiltProcess().cwd, path);
+  }
+}
+
 TEST_F(SpecBuilderTest, OomScoreIsClamped) {
   request_.oom_score_adj = -998;
   EXPECT_EQ(BuiltProcess().oom_score_adj, -998);
