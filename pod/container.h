@@ -41,8 +41,13 @@ struct ContainerRow {
   int64_t finished_at_ns = 0;
   int exit_code = 0;
   std::string reason;
+  // Not kept over a restart of the daemon: what the seccomp notifier saw, and whether it ended it.
+  std::string blocked_syscalls;
+  bool seccomp_killed = false;
   std::string message;  // kCreated: what StartContainer will fail with; such a container never ran
   int stop_signal = 0;
+  // Of the image volumes, one for each, in the config's order: a tag may move while they are used.
+  std::vector<std::string> image_volume_ids;
   oci::ProcessUser user;                  // effective
   v1::LinuxContainerResources resources;  // current limits
   oci::MonitorProcess process;

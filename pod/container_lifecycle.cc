@@ -11,6 +11,8 @@ namespace {
 
 constexpr int kStartErrorCode = 128;  // as containerd reports a failed start (cri-contract 3)
 
+constexpr char kSeccompKilled[] = "seccomp killed";  // CRI-O's word (cri-contract 3)
+
 std::string ReasonOf(const oci::ExitRecord& record, bool known) {
   if (!known) return "Unknown";
   if (record.oom_killed) return "OOMKilled";
@@ -22,7 +24,8 @@ void FillExit(const oci::ExitRecord& record, bool known, ContainerRow* row) {
   row->finished_at_ns = record.finished_at_ns != 0 ? record.finished_at_ns : WallNowNs();
   // The wall clock may have stepped back meanwhile; a container does not end before it began.
   row->finished_at_ns = std::max({row->finished_at_ns, row->started_at_ns, row->created_at_ns});
-  row->reason = ReasonOf(record, known);
+  row->reason = row->seccomp_killed ? kSeccompKilled : ReasonOf(record, known);
+  if (!row->blocked_syscalls.empty()) row->message = row->blocked_syscalls;
 }
 
 }  // namespace

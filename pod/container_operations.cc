@@ -8,8 +8,10 @@
 #include "pod/container_request.h"
 #include "pod/create_container.h"
 #include "pod/created_at.h"
+#include "pod/image_volumes.h"
 #include "pod/messages.h"
 #include "pod/monitors.h"
+#include "pod/workloads.h"
 
 namespace crisp::pod {
 namespace {
@@ -71,7 +73,8 @@ Answer Share(std::function<void(Status)> done) {
 }  // namespace
 
 Result<ContainerPtr> ContainerOperations::NewContainer(const SandboxPtr& sandbox,
-                                                       v1::CreateContainerRequest request) {
+                                                       v1::CreateContainerRequest request,
+                                                       bool* for_image_volume) {
   if (sandbox->state() != SandboxState::kReady) {
     return FailedPrecondition("sandbox ", sandbox->id().short_str(), " is not ready");
   }
@@ -86,7 +89,15 @@ Result<ContainerPtr> ContainerOperations::NewContainer(const SandboxPtr& sandbox
   if (!image) {
     return NotFound("image ", reference, " is not on this node; pull it first");
   }
+  if (!image->config.artifact_type.empty()) {
+    return FailedPrecondition("image ", reference, " is an OCI artifact of the type ",
+                              image->config.artifact_type,
+                              ", not a container image; it can be mounted as an image volume");
+  }
   ContainerRow row;
+  *for_image_volume = true;
+  row.image_volume_ids = CRISP_TRY(FindImageVolumes(*env_->options.images, request.config()));
+  *for_image_volume = false;
   row.id = ContainerId::MakeRandom();
   row.sandbox = sandbox->id();
   row.config = std::move(*request.mutable_config());
@@ -96,6 +107,8 @@ Result<ContainerPtr> ContainerOperations::NewContainer(const SandboxPtr& sandbox
   row.created_at_ns = NextCreatedAtNs();
   row.stop_signal = CRISP_TRY(StopSignal(row.config, image->config));
   row.resources = row.config.linux().resources();
+  CRISP_RETURN_IF_ERROR(ApplyWorkload(env_->options.workloads, sandbox->config(),
+                                      row.config.metadata().name(), &row.resources));
   return std::make_shared<Container>(std::move(row), sandbox, env_->roots);
 }
 
@@ -112,24 +125,29 @@ void ContainerOperations::Create(v1::CreateContainerRequest request, const Cance
   auto shared = std::make_shared<v1::CreateContainerRequest>(std::move(request));
   Status posted = (*sandbox)->strand().Post([this, sandbox = *sandbox, shared, cancel, answer] {
     const std::string name = shared->config().metadata().name();
+    bool for_image_volume = false;
     const auto run = [&]() -> Result<v1::CreateContainerResponse> {
       CRISP_RETURN_IF_ERROR(cancel.Check());
-      const ContainerPtr container = CRISP_TRY(NewContainer(sandbox, std::move(*shared)));
+      const ContainerPtr container =
+          CRISP_TRY(NewContainer(sandbox, std::move(*shared), &for_image_volume));
       CRISP_RETURN_IF_ERROR(env_->registry.Add(container));
-      CRISP_RETURN_IF_ERROR(RunSteps(container));
+      CRISP_RETURN_IF_ERROR(RunSteps(container, &for_image_volume));
       v1::CreateContainerResponse response;
       response.set_container_id(container->id().str());
       return response;
     };
-    (*answer)(run().Wrap("create container ", name));
+    Result<v1::CreateContainerResponse> created = run().Wrap("create container ", name);
+    // At the start: there the kubelet looks for it.
+    (*answer)(for_image_volume ? std::move(created).Wrap(kImageVolumePrefix) : std::move(created));
   });
   if (!posted.ok()) (*answer)(std::move(posted));
 }
 
-Status ContainerOperations::RunSteps(const ContainerPtr& container) {
+Status ContainerOperations::RunSteps(const ContainerPtr& container, bool* for_image_volume) {
   ContainerContext context{*env_, container, *leases_, lifecycle_->Observe(container)};
   StepFailure failure{env_->db->Put(container->row()), OkStatus()};
   if (failure.cause.ok()) failure = crisp::RunSteps(CreateContainerTable(), context);
+  *for_image_volume = context.for_image_volume;
   if (failure.cause.ok()) {
     failure.cause = lifecycle_->MarkCreated(container);
     if (!failure.cause.ok()) failure.undo = DestroyContainer(context);
@@ -211,6 +229,9 @@ Status ContainerOperations::ApplyResources(const ContainerPtr& container,
   const v1::LinuxContainerResources before = container->row().resources;
   v1::LinuxContainerResources after = before;
   MergeLimits(update, &after);
+  // A workload's settings are the node owner's: the kubelet's managers do not undo them.
+  CRISP_RETURN_IF_ERROR(ApplyWorkload(env_->options.workloads, container->sandbox()->config(),
+                                      container->config().metadata().name(), &after));
   if (container->state() != ContainerState::kExited && !container->cannot_start()) {
     const CgroupLayout* layout = env_->options.cgroup_layout;
     const auto new_limits = CRISP_TRY(oci::CompleteResources(ToOciResources(after), layout));

@@ -34,8 +34,10 @@ class ContainerOperations {
   Status Destroy(const ContainerPtr& container);
 
  private:
-  Result<ContainerPtr> NewContainer(const SandboxPtr& sandbox, v1::CreateContainerRequest request);
-  Status RunSteps(const ContainerPtr& container);
+  // `for_image_volume`: set when what failed was done for an image volume.
+  Result<ContainerPtr> NewContainer(const SandboxPtr& sandbox, v1::CreateContainerRequest request,
+                                    bool* for_image_volume);
+  Status RunSteps(const ContainerPtr& container, bool* for_image_volume);
   Status ApplyResources(const ContainerPtr& container, const v1::LinuxContainerResources& update);
 
   Environment* const env_;

@@ -1,7 +1,10 @@
 #include "pod/container_request.h"
 
 #include "pod/cgroups.h"
+#include "pod/resource_classes.h"
 #include "pod/sandbox_files.h"
+#include "pod/seccomp_notifier.h"
+#include "pod/userns.h"
 
 namespace crisp::pod {
 namespace {
@@ -28,13 +31,6 @@ oci::RequestedProfile ToProfile(const v1::SecurityProfile& profile) {
 }
 
 Result<oci::RequestedMount> ToMount(const v1::Mount& mount) {
-  if (!mount.image().image().empty()) {
-    return Unimplemented("mount ", mount.container_path(), ": image volumes are not supported yet");
-  }
-  if (mount.uidmappings_size() != 0 || mount.gidmappings_size() != 0) {
-    return InvalidArgument("mount ", mount.container_path(),
-                           ": idmapped mounts are not supported yet");
-  }
   oci::RequestedMount out;
   out.container_path = mount.container_path();
   out.host_path = mount.host_path();
@@ -96,20 +92,12 @@ std::optional<oci::RequestedSelinux> ToSelinux(const v1::LinuxContainerSecurityC
   return oci::RequestedSelinux{options.user(), options.role(), options.type(), options.level()};
 }
 
-Status CheckUserNamespace(const v1::NamespaceOption& options) {
-  if (!options.has_userns_options() || options.userns_options().mode() == v1::NODE) {
-    return OkStatus();
-  }
-  return InvalidArgument(
-      "namespace_options.userns_options: the sandbox has no user namespace; use mode NODE");
-}
-
 Status FillNamespaces(const Environment& env, const Container& container,
                       oci::ContainerRequest* out) {
   const Sandbox& sandbox = *container.sandbox();
-  const v1::NamespaceOption& options =
-      container.config().linux().security_context().namespace_options();
-  CRISP_RETURN_IF_ERROR(CheckUserNamespace(options));
+  if (HasUserNamespace(sandbox.config())) {
+    out->user_ns = UserNamespaceOf(sandbox.config(), sandbox.paths().user());
+  }
   out->host_network = sandbox.host_network();
   if (!sandbox.host_network()) {
     out->network_ns = sandbox.paths().net();
@@ -127,6 +115,20 @@ void FillFiles(const Sandbox& sandbox, oci::ContainerRequest* out) {
   out->shm_path = sandbox.ipc_mode() == v1::NODE ? "/dev/shm" : sandbox.paths().shm();
 }
 
+// What configuration and vendors add (cri-contract 8.3, 8.5).
+void FillExtras(const Environment& env, const v1::ContainerConfig& config,
+                const v1::PodSandboxConfig& pod, oci::ContainerRequest* out) {
+  out->additional_devices = env.options.additional_devices;
+  out->own_devices = env.options.device_ownership_from_security_context;
+  for (const v1::CDIDevice& device : config.cdi_devices()) {
+    out->cdi_devices.push_back(device.name());
+  }
+  out->cdi = env.options.cdi;
+  out->hooks = env.options.hooks;
+  out->annotations = {config.annotations().begin(), config.annotations().end()};
+  out->pod_annotations = {pod.annotations().begin(), pod.annotations().end()};
+}
+
 void FillAnnotations(const Container& container, oci::ContainerRequest* out) {
   const v1::PodSandboxMetadata& pod = container.sandbox()->config().metadata();
   out->oci_annotations = {
@@ -138,6 +140,23 @@ void FillAnnotations(const Container& container, oci::ContainerRequest* out) {
       {"io.kubernetes.cri.sandbox-namespace", pod.namespace_()},
       {"io.kubernetes.cri.sandbox-uid", pod.uid()},
   };
+}
+
+// The limits are the row's: what a workload says is in there.
+Status FillResources(const Environment& env, const Container& container,
+                     oci::ContainerRequest* out) {
+  const v1::LinuxContainerResources resources =
+      container.View([](const ContainerRow& row) { return row.resources; });
+  out->resources = ToOciResources(resources);
+  if (env.options.pids_limit > 0) out->resources.pids_limit = env.options.pids_limit;
+  out->oom_score_adj = resources.oom_score_adj();  // never the daemon's own
+  out->rlimits = env.options.default_rlimits;
+  const Sandbox& sandbox = *container.sandbox();
+  if (WantsSeccompNotifier(env, sandbox)) {
+    out->seccomp_listener = SeccompListenerPath(env.options.state);
+  }
+  return FillClasses(env.options.blockio_classes, env.options.rdt_classes, sandbox.config(),
+                     container.config(), out);
 }
 
 }  // namespace
@@ -224,16 +243,12 @@ Result<oci::ContainerRequest> MakeContainerRequest(const Environment& env,
   for (const v1::Device& device : config.devices()) {
     out.devices.push_back({device.container_path(), device.host_path(), device.permissions()});
   }
-  if (config.cdi_devices_size() != 0) {
-    return Unimplemented("CDI_devices: CDI is not supported yet");
-  }
+  FillExtras(env, config, sandbox.config(), &out);
   FillFiles(sandbox, &out);
   CRISP_RETURN_IF_ERROR(FillNamespaces(env, container, &out));
   FillAnnotations(container, &out);
 
-  const v1::LinuxContainerResources& resources = config.linux().resources();
-  out.resources = ToOciResources(resources);
-  out.oom_score_adj = resources.oom_score_adj();  // never the daemon's own
+  CRISP_RETURN_IF_ERROR(FillResources(env, container, &out));
   out.cgroups_path =
       CRISP_TRY(MakeCgroupPaths(env.CgroupParent(sandbox.config()), container.id().str(),
                                 runtime.options().cgroup_driver))
@@ -242,6 +257,7 @@ Result<oci::ContainerRequest> MakeContainerRequest(const Environment& env,
   out.reaper = env.options.reaper;
   out.cgroup_layout = env.options.cgroup_layout;
   out.features = &runtime.features();
+  out.handler = &runtime.options();
   return out;
 }
 

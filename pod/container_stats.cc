@@ -5,12 +5,14 @@
 #include <charconv>
 #include <set>
 
-#include "base/core/dir_fd.h"
+#include "base/core/tree_walk.h"
 
 namespace crisp::pod {
 namespace {
 
 constexpr auto kMeasureAgain = std::chrono::seconds(10);
+// A container that makes more hard links than this has the further ones counted each.
+constexpr size_t kRememberedLinks = 1 << 16;
 // v1 writes "no limit" as the largest page-aligned number; nothing real is near it.
 constexpr uint64_t kUnlimited = uint64_t{1} << 60;
 
@@ -114,32 +116,21 @@ void FillCpu(const CgroupDir& cgroup, bool v2, v1::ContainerStats* out) {
   out->mutable_cpu()->mutable_usage_core_nano_seconds()->set_value(*ns);
 }
 
-Status MeasureTree(const DirFd& dir, DiskUsage* usage, std::set<std::pair<dev_t, ino_t>>* linked) {
-  for (const std::string& name : CRISP_TRY(dir.List())) {
-    struct stat st {};
-    if (::fstatat(dir.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) {
-      if (errno == ENOENT) continue;  // the container goes on writing
-      return Errno("stat ", name);
-    }
-    if (st.st_nlink > 1 && !S_ISDIR(st.st_mode) && !linked->emplace(st.st_dev, st.st_ino).second) {
-      continue;
-    }
-    usage->used_bytes += static_cast<uint64_t>(st.st_blocks) * 512;
-    ++usage->inodes;
-    if (!S_ISDIR(st.st_mode)) continue;
-    auto child = OpenAt(dir.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (!child.ok()) continue;
-    CRISP_RETURN_IF_ERROR(MeasureTree(DirFd(std::move(child).value()), usage, linked));
-  }
-  return OkStatus();
-}
-
 }  // namespace
 
 Result<DiskUsage> MeasureDirectory(const std::string& path) {
   DiskUsage usage;
   std::set<std::pair<dev_t, ino_t>> linked;
-  CRISP_RETURN_IF_ERROR(MeasureTree(CRISP_TRY(DirFd::Open(path)), &usage, &linked).Wrap(path));
+  const auto count = [&](int, const std::string&, const struct stat& st) {
+    if (st.st_nlink > 1 && !S_ISDIR(st.st_mode)) {
+      if (linked.contains({st.st_dev, st.st_ino})) return OkStatus();
+      if (linked.size() < kRememberedLinks) linked.emplace(st.st_dev, st.st_ino);
+    }
+    usage.used_bytes += static_cast<uint64_t>(st.st_blocks) * 512;
+    ++usage.inodes;
+    return OkStatus();
+  };
+  CRISP_RETURN_IF_ERROR(WalkTree(CRISP_TRY(DirFd::Open(path)), count).Wrap(path));
   return usage;
 }
 

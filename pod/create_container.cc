@@ -6,11 +6,26 @@
 #include "base/core/mount.h"
 #include "oci/spec_builder.h"
 #include "pod/container_request.h"
+#include "pod/idmapped_volumes.h"
+#include "pod/image_volumes.h"
 #include "pod/monitors.h"
+#include "pod/userns.h"
 #include "pod/volume_copy.h"
 
 namespace crisp::pod {
 namespace {
+
+const v1::PodSandboxConfig& PodOf(const ContainerContext& c) {
+  return c.container->sandbox()->config();
+}
+
+// Of a pod with a user namespace: the OCI runtime walks to the rootfs as the container's root.
+Status LetContainerRootPass(const ContainerContext& c, const std::string& dir) {
+  if (!HasUserNamespace(PodOf(c))) return OkStatus();
+  if (::chown(dir.c_str(), 0, ContainerRoot(PodOf(c)).gid) != 0) return Errno("chown ", dir);
+  if (::chmod(dir.c_str(), 0710) != 0) return Errno("chmod ", dir);
+  return OkStatus();
+}
 
 Status MakeDirectories(ContainerContext& c) {
   const ContainerPaths& paths = c.container->paths();
@@ -20,7 +35,8 @@ Status MakeDirectories(ContainerContext& c) {
   // The bundle names host paths and the environment, which may hold secrets.
   if (::chmod(paths.data().c_str(), 0700) != 0) return Errno("chmod ", paths.data());
   if (::chmod(paths.state().c_str(), 0700) != 0) return Errno("chmod ", paths.state());
-  return OkStatus();
+  CRISP_RETURN_IF_ERROR(LetContainerRootPass(c, paths.state()));
+  return GiveToContainerRoot(PodOf(c), paths.upper());  // "/" of the container
 }
 Status RemoveDirectories(ContainerContext& c) {
   // Where the undo of "monitor" failed: without its directory it could not be found again.
@@ -33,6 +49,8 @@ Status RemoveDirectories(ContainerContext& c) {
 Status TakeLease(ContainerContext& c) {
   const std::string image_id = c.container->View([](const auto& row) { return row.image_id; });
   c.leases.Hold(c.container->id(), CRISP_TRY(c.env.options.images->Acquire(image_id)));
+  c.leases.HoldVolumes(c.container->id(),
+                       CRISP_TRY(AcquireImageVolumes(*c.env.options.images, *c.container)));
   return OkStatus();
 }
 Status DropLease(ContainerContext& c) {
@@ -40,10 +58,17 @@ Status DropLease(ContainerContext& c) {
   return OkStatus();
 }
 
+// Not valid: the pod has none.
+Result<UniqueFd> OpenUserNamespace(const ContainerContext& c) {
+  if (!HasUserNamespace(PodOf(c))) return UniqueFd();
+  return OpenFile(c.container->sandbox()->paths().user(), O_RDONLY);
+}
+
 Status MountRootfs(ContainerContext& c) {
   const ContainerPaths& paths = c.container->paths();
+  const UniqueFd user_namespace = CRISP_TRY(OpenUserNamespace(c));
   return c.env.options.images->MountRootfs(*c.leases.Find(c.container->id()), paths.upper(),
-                                           paths.work(), paths.rootfs());
+                                           paths.work(), paths.rootfs(), user_namespace.get());
 }
 Status UnmountRootfs(ContainerContext& c) {
   return EnsureUnmounted(c.container->paths().rootfs(), /*detach=*/true);
@@ -74,9 +99,16 @@ Status MakeVolumes(ContainerContext& c) {
   CRISP_RETURN_IF_ERROR(EnsureDirectory(c.container->paths().volumes(), 0711));
   const DirFd rootfs = CRISP_TRY(DirFd::Open(c.container->paths().rootfs()));
   for (const auto& [path, host] : volumes) {
+    CRISP_RETURN_IF_ERROR(EnsureDirectory(host));
+    CRISP_RETURN_IF_ERROR(GiveToContainerRoot(PodOf(c), host));
     CRISP_RETURN_IF_ERROR(CopyVolumeContent(rootfs, path, host).Wrap("image volume ", path));
   }
   return OkStatus();
+}
+
+Status MapVolumes(ContainerContext& c) { return MakeIdmappedVolumes(*c.container); }
+Status DropMappedVolumes(ContainerContext& c) {
+  return EnsureIdmappedVolumesGone(c.container->paths());
 }
 
 Status WriteSpec(ContainerContext& c) {
@@ -85,12 +117,31 @@ Status WriteSpec(ContainerContext& c) {
   oci::ContainerRequest request = CRISP_TRY(MakeContainerRequest(c.env, container, image->config));
   request.rootfs = container.paths().rootfs();
   request.image_volumes = VolumeDirectories(c);
+  for (int i = 0; i < container.config().mounts_size(); ++i) {
+    if (!IsIdmapped(container.config().mounts(i))) continue;
+    request.mounts[static_cast<size_t>(i)].host_path = IdmappedPath(container.paths(), i);
+  }
+  c.for_image_volume = true;
+  CRISP_RETURN_IF_ERROR(FillImageVolumes(container, &request.mounts));
+  c.for_image_volume = false;
   oci::BuiltSpec built = CRISP_TRY(oci::BuildSpec(request, container.paths().state()));
   if (!built.passwd_content.empty()) {
-    CRISP_RETURN_IF_ERROR(WriteFile(container.paths().state() + "/passwd", built.passwd_content));
+    const std::string passwd = container.paths().state() + "/passwd";
+    CRISP_RETURN_IF_ERROR(WriteFile(passwd, built.passwd_content));
+    CRISP_RETURN_IF_ERROR(GiveToContainerRoot(PodOf(c), passwd));
   }
   container.Update([&](ContainerRow& row) { row.user = built.effective_user; });
   return WriteFile(container.paths().config_json(), CRISP_TRY(oci::ToJson(built.spec)), 0600);
+}
+
+Status MountImages(ContainerContext& c) {
+  const UniqueFd user_namespace = CRISP_TRY(OpenUserNamespace(c));
+  c.for_image_volume = true;
+  CRISP_RETURN_IF_ERROR(MountImageVolumes(*c.env.options.images, *c.container,
+                                          c.leases.FindVolumes(c.container->id()),
+                                          user_namespace.get()));
+  c.for_image_volume = false;
+  return OkStatus();
 }
 
 // Where the kernel says that the OOM killer was there: v2 memory.events, v1 the memory directory.
@@ -109,6 +160,11 @@ Status StartMonitor(ContainerContext& c) {
   launch.bundle = c.container->paths().bundle();
   launch.state_dir = c.container->paths().state();
   launch.log_path = c.container->LogPath();
+  launch.log_directory = c.container->sandbox()->config().log_directory();
+  if (HasUserNamespace(PodOf(c))) {
+    const HostOwner root = ContainerRoot(PodOf(c));
+    launch.stdio_owner = oci::StdioOwner{root.uid, root.gid};
+  }
   launch.terminal = config.tty();
   launch.stdin_open = config.stdin();
   launch.stdin_once = config.stdin_once();
@@ -143,13 +199,16 @@ Status EndContainer(ContainerContext& c) {
   return failed;
 }
 
-constexpr std::array<Step<ContainerContext>, 6> kSteps = {{
+constexpr std::array<Step<ContainerContext>, 9> kSteps = {{
     {"directories", MakeDirectories, RemoveDirectories},
     {"lease", TakeLease, DropLease},
     {"rootfs", MountRootfs, UnmountRootfs},
     {"volumes", MakeVolumes, nullptr},
+    {"mapped_volumes", MapVolumes, DropMappedVolumes},
+    {"image_volumes", MountImages, DropMappedVolumes},
     {"spec", WriteSpec, nullptr},
     {"monitor", StartMonitor, EndContainer},
+    {"unmap_volumes", DropMappedVolumes, nullptr},
 }};
 
 }  // namespace
@@ -166,8 +225,13 @@ Status DestroyContainer(ContainerContext& context) {
 Status ValidateContainerConfig(const v1::ContainerConfig& config, const Sandbox& sandbox) {
   if (config.metadata().name().empty()) return InvalidArgument("config.metadata.name is empty");
   if (config.image().image().empty()) return InvalidArgument("config.image.image is empty");
+  if (Cat('/', config.log_path(), '/').find("/../") != std::string::npos) {
+    return InvalidArgument("config.log_path: '", config.log_path(),
+                           "' must be a path below the sandbox's log_directory, without '..'");
+  }
   const v1::LinuxContainerSecurityContext& security = config.linux().security_context();
   const v1::NamespaceOption& options = security.namespace_options();
+  CRISP_RETURN_IF_ERROR(CheckUserNamespace(config, sandbox.config()));
   if (!security.has_namespace_options()) return OkStatus();
   if (options.network() == v1::TARGET || options.ipc() == v1::TARGET) {
     return InvalidArgument("namespace_options: TARGET is for pid only");

@@ -1,11 +1,14 @@
 // The step table of CreateContainer, which is also how a container is removed.
 //
-//   directories  /var/lib/crisp/containers/<id>, /run/crisp/containers/<id>
-//   lease        the image's layers stay while the container exists
-//   rootfs       overlay on .../merged
-//   volumes      the image's VOLUMEs, with the image's content
-//   spec         config.json (and passwd) in the bundle
-//   monitor      crisp-monitor runs the OCI runtime's create
+//   directories     /var/lib/crisp/containers/<id>, /run/crisp/containers/<id>
+//   lease           the image's layers stay while the container exists
+//   rootfs          overlay on .../merged
+//   volumes         the image's VOLUMEs, with the image's content
+//   mapped_volumes  idmapped copies of CRI mounts, for pods with a user namespace
+//   image_volumes   images that are mounted as volumes, likewise
+//   spec            config.json (and passwd) in the bundle
+//   monitor         crisp-monitor runs the OCI runtime's create
+//   unmap_volumes   the copies go: the container has its own now
 //
 // Contract: cri-contract 7.1, 7.4, 8. The row is written before the first step and deleted after
 //           the last undo by the caller; each undo needs nothing but the row.
@@ -24,6 +27,7 @@ struct ContainerContext {
   ContainerPtr container;
   Leases& leases;
   oci::MonitorObserver observer;  // for the monitor step
+  bool for_image_volume = false;  // what failed was done for an image volume
 };
 
 const StepTable<ContainerContext>& CreateContainerTable();

@@ -23,6 +23,7 @@ struct Environment {
   std::unique_ptr<LaunchCgroup> monitor_place;  // monitors are started in their own cgroup
   Registry registry;
   EventHub events;
+  Status user_namespaces;  // why this machine cannot make them; set before the first call
 
   // The handler's runtime; "" is the default one. kInvalidArgument names those that exist.
   Result<oci::Runtime*> FindRuntime(const std::string& handler) const {
@@ -34,6 +35,14 @@ struct Environment {
       known += known.empty() ? key : Cat(", ", key);
     }
     return InvalidArgument("runtime handler '", name, "' is not configured; there are: ", known);
+  }
+  // Whether a pod of this runtime may have a user namespace.
+  Status CheckUserNamespaces(const oci::Runtime& runtime) const {
+    if (!user_namespaces.ok()) return user_namespaces;
+    if (runtime.features().user_namespaces) return OkStatus();
+    return FailedPrecondition("runtime handler '", runtime.options().handler, "' (",
+                              runtime.features().kind, " ", runtime.features().version,
+                              ") does not support user namespaces");
   }
   // The sandbox's cgroup parent, or the default one.
   const std::string& CgroupParent(const v1::PodSandboxConfig& config) const {

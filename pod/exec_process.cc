@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -10,6 +11,7 @@
 #include "base/core/dir_fd.h"
 #include "base/core/pidfd.h"
 #include "base/log.h"
+#include "pod/userns.h"
 
 namespace crisp::pod {
 namespace {
@@ -27,9 +29,14 @@ CgroupDir ExecCgroup(const oci::Runtime& runtime, const CgroupDir& container,
   return CgroupDir(&runtime.exec_cgroup_layout(), JoinPath(parent, Cat("exec-", name)));
 }
 
-// A pipe of which the first end, or with `writing` the second, is ours.
-Result<FdPair> MakeStdioPipe(bool writing) {
+// A pipe of which the first end, or with `writing` the second, is ours. It belongs to container
+// root, who could not open /dev/stdout again otherwise, nor the runtime give it to the command's
+// user.
+Result<FdPair> MakeStdioPipe(const HostOwner& root, bool writing) {
   FdPair pipe = CRISP_TRY(MakePipe());
+  if (root.uid != 0 && ::fchown(pipe.first.get(), root.uid, root.gid) != 0) {
+    return Errno("chown a pipe");
+  }
   const UniqueFd& ours = writing ? pipe.second : pipe.first;
   CRISP_RETURN_IF_ERROR(SetNonBlocking(ours.get()));
   // Refused beyond a user's share of pipe memory (pipe(7)): then it is a small one.
@@ -98,9 +105,10 @@ Status ExecProcess::Run(const ExecPlan& plan) {
   if (plan.terminal) {
     request.terminal = &terminal;
   } else {
-    if (plan.stdin_open) in = CRISP_TRY(MakeStdioPipe(/*writing=*/true));
-    if (plan.stdout_open) out = CRISP_TRY(MakeStdioPipe(/*writing=*/false));
-    if (plan.stderr_open) err = CRISP_TRY(MakeStdioPipe(/*writing=*/false));
+    const HostOwner root = ContainerRoot(container_->sandbox()->config());
+    if (plan.stdin_open) in = CRISP_TRY(MakeStdioPipe(root, /*writing=*/true));
+    if (plan.stdout_open) out = CRISP_TRY(MakeStdioPipe(root, /*writing=*/false));
+    if (plan.stderr_open) err = CRISP_TRY(MakeStdioPipe(root, /*writing=*/false));
     request.stdin_fd = in.first.get();
     request.stdout_fd = out.second.get();
     request.stderr_fd = err.second.get();

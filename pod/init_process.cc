@@ -11,6 +11,7 @@
 #include "pod/cgroups.h"
 #include "pod/monitors.h"
 #include "pod/run_sandbox.h"
+#include "pod/userns.h"
 
 namespace crisp::pod {
 namespace {
@@ -35,8 +36,15 @@ oci::Spec InitSpec(const Environment& env, const Sandbox& sandbox, const std::st
   if (sandbox.ipc_mode() != v1::NODE) {
     spec.namespaces.push_back({"ipc", sandbox.paths().ipc()});
   }
+  if (HasUserNamespace(sandbox.config())) {
+    const auto user = UserNamespaceOf(sandbox.config(), sandbox.paths().user());
+    spec.namespaces.push_back({"user", user.path});
+    spec.uid_mappings = {user.uids};
+    spec.gid_mappings = {user.gids};
+  }
   spec.cgroups_path = cgroup;
   spec.resources.devices = {{false, 'a', {}, {}, "rwm"}};
+  spec.resources.cpuset_cpus = env.options.infra_cpuset;
   spec.annotations = {{"io.kubernetes.cri.container-type", "sandbox"},
                       {"io.kubernetes.cri.sandbox-id", sandbox.id().str()}};
   const oci::Runtime& runtime = *sandbox.runtime();

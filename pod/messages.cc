@@ -135,7 +135,7 @@ std::string SandboxInfoJson(const Sandbox& sandbox) {
   const oci::MonitorProcess init = sandbox.init_process();
   return Cat("{\"pid\":", init.container_pid, ",\"runtimeHandler\":", Quoted(sandbox.row().handler),
              ",\"networkNamespace\":", Quoted(sandbox.host_network() ? "" : sandbox.paths().net()),
-             ",\"config\":", ToJson(sandbox.config()), "}");
+             ",\"config\":", ToJson(sandbox.row().config), "}");
 }
 
 std::string ContainerInfoJson(const Container& container) {

@@ -7,6 +7,7 @@ oci::MonitorLaunch NewMonitorLaunch(const Environment& env, const oci::Runtime& 
   launch.monitor_binary = env.options.monitor_binary;
   launch.runtime_argv = runtime.BaseArgv();
   launch.runtime_kind = runtime.features().kind;
+  launch.env = runtime.options().monitor_env;
   launch.log_line_limit_bytes = env.options.log_line_limit_bytes;
   launch.deadline = MonoNow() + env.options.runtime_deadline;
   launch.reaper = env.options.reaper;

@@ -26,6 +26,7 @@ class SandboxPaths {
   std::string net() const { return namespaces_ + "/net"; }
   std::string ipc() const { return namespaces_ + "/ipc"; }
   std::string uts() const { return namespaces_ + "/uts"; }
+  std::string user() const { return namespaces_ + "/user"; }
   std::string pid() const { return namespaces_ + "/pid"; }
   std::string shm() const { return state_ + "/shm"; }
   std::string resolv_conf() const { return state_ + "/resolv.conf"; }
@@ -56,6 +57,8 @@ class ContainerPaths {
   const std::string& state() const { return state_; }
   std::string rootfs() const { return state_ + "/merged"; }
   std::string execs() const { return state_ + "/execs"; }
+  // Idmapped copies of volumes, while the runtime makes the container.
+  std::string mounts() const { return state_ + "/mounts"; }
 
  private:
   std::string data_;

@@ -1,15 +1,19 @@
 #include "pod/pod_service.h"
 
+#include "base/log.h"
 #include "pod/container_operations.h"
 #include "pod/container_stats.h"
 #include "pod/create_container.h"
 #include "pod/exec_sync.h"
+#include "pod/infra_cpuset.h"
 #include "pod/init_process.h"
 #include "pod/messages.h"
 #include "pod/recovery.h"
 #include "pod/run_sandbox.h"
 #include "pod/sandbox_operations.h"
+#include "pod/seccomp_notifier.h"
 #include "pod/streaming.h"
+#include "pod/userns_probe.h"
 
 namespace crisp::pod {
 namespace {
@@ -52,6 +56,7 @@ class Service final : public PodService {
       : env_(std::move(options)),
         stopper_(&env_),
         lifecycle_(&env_, &stopper_),
+        seccomp_notifier_(&env_, &stopper_),
         stats_(&env_),
         streaming_(&env_),
         containers_(&env_, &stopper_, &lifecycle_, &leases_, &stats_),
@@ -69,9 +74,16 @@ class Service final : public PodService {
     CRISP_RETURN_IF_ERROR(EnsureDirectory(env_.options.state, 0711));
     const CgroupDir monitors(env_.options.cgroup_layout, env_.options.monitor_cgroup);
     CRISP_RETURN_IF_ERROR(monitors.EnsureCreated().Wrap("cgroup of the monitors"));
+    CRISP_RETURN_IF_ERROR(
+        ConfineGroup(monitors, *env_.options.cgroup_layout, env_.options.infra_cpuset));
     env_.monitor_place = CRISP_TRY(
         LaunchCgroup::Open(CRISP_TRY(monitors.OpenDirs()), env_.options.cgroup_layout->v2));
     CRISP_RETURN_IF_ERROR(EnsureInitRoot(env_).Wrap("root of init processes"));
+    env_.user_namespaces = ProbeUserNamespaces(env_);
+    if (!env_.user_namespaces.ok()) {
+      log::Info("no user namespaces for pods", {{"why", env_.user_namespaces}});
+    }
+    CRISP_RETURN_IF_ERROR(seccomp_notifier_.Open());
     env_.db = CRISP_TRY(StateDb::Open(JoinPath(env_.options.root, "pods.db")));
     return Recover(&env_, &lifecycle_, &leases_).Wrap("recovery");
   }
@@ -106,11 +118,6 @@ class Service final : public PodService {
     if (request.verbose()) (*response->mutable_info())["info"] = ContainerInfoJson(*container);
     return OkStatus();
   }
-  Status UpdatePodSandboxResources(const v1::UpdatePodSandboxResourcesRequest& request,
-                                   v1::UpdatePodSandboxResourcesResponse*) override {
-    // The kubelet has written the pod's cgroup already (cri-contract 5.6).
-    return env_.registry.GetSandbox(request.pod_sandbox_id()).status();
-  }
   std::unique_ptr<EventReader> SubscribeEvents(std::function<void()> notify) override {
     return std::make_unique<HubReader>(&env_.registry, env_.events.Subscribe(std::move(notify)));
   }
@@ -118,6 +125,9 @@ class Service final : public PodService {
     std::vector<oci::Runtime*> out;
     for (const auto& [name, runtime] : env_.options.runtimes) out.push_back(runtime);
     return out;
+  }
+  Status CheckUserNamespaces(const oci::Runtime& runtime) const override {
+    return env_.CheckUserNamespaces(runtime);
   }
 
   void RunPodSandbox(v1::RunPodSandboxRequest request, CancelToken cancel,
@@ -151,6 +161,10 @@ class Service final : public PodService {
   void UpdateContainerResources(v1::UpdateContainerResourcesRequest request, CancelToken,
                                 Done<v1::UpdateContainerResourcesResponse> done) override {
     containers_.UpdateResources(request, Empty(std::move(done)));
+  }
+  void UpdatePodSandboxResources(v1::UpdatePodSandboxResourcesRequest request, CancelToken,
+                                 Done<v1::UpdatePodSandboxResourcesResponse> done) override {
+    sandboxes_.UpdateResources(std::move(request), Empty(std::move(done)));
   }
   void ReopenContainerLog(v1::ReopenContainerLogRequest request, CancelToken cancel,
                           Done<v1::ReopenContainerLogResponse> done) override {
@@ -248,6 +262,7 @@ class Service final : public PodService {
   Leases leases_;
   Stopper stopper_;
   ContainerLifecycle lifecycle_;
+  SeccompNotifier seccomp_notifier_;
   StatsReader stats_;
   Streaming streaming_;
   ContainerOperations containers_;

@@ -31,8 +31,11 @@
 #include "image/image_service.h"
 #include "network/network.h"
 #include "oci/attach_connection.h"
+#include "oci/blockio.h"
 #include "oci/runtime.h"
+#include "oci/spec_builder.h"
 #include "pod/exec_streams.h"
+#include "pod/workloads.h"
 
 namespace crisp::pod {
 
@@ -50,7 +53,16 @@ struct Options {
   std::string default_cgroup_parent = "/crisp";  // for sandboxes without cgroup_parent
   std::string monitor_cgroup = "/crisp.monitors";
   std::vector<std::string> default_capabilities;
+  std::vector<oci::RequestedDevice> additional_devices;  // of every container
+  bool device_ownership_from_security_context = false;
   std::map<std::string, std::string> default_sysctls;
+  std::vector<oci::Rlimit> default_rlimits;
+  int64_t pids_limit = 0;  // of a container; 0: none
+  oci::BlockioClasses blockio_classes;
+  std::vector<std::string> rdt_classes;  // that pods may ask for
+  bool seccomp_notifier = false;         // pods may ask for it
+  std::vector<Workload> workloads;
+  std::string infra_cpuset;  // of monitors and init processes; empty: all CPUs
   int64_t log_line_limit_bytes = 16384;
   int64_t shm_size_bytes = 64 << 20;
   Duration runtime_deadline = std::chrono::seconds(60);  // of one OCI runtime operation
@@ -64,6 +76,8 @@ struct Options {
   Telemetry* telemetry = nullptr;
   image::ImageService* images = nullptr;
   network::Network* network = nullptr;
+  oci::CdiCatalog* cdi = nullptr;     // null: no such devices
+  oci::HookCatalog* hooks = nullptr;  // null: none
   // By handler name; the default handler is one of them. They outlive the service.
   std::map<std::string, oci::Runtime*> runtimes;
 };
@@ -91,13 +105,13 @@ class PodService {
   virtual Status ListContainers(const v1::ListContainersRequest&, v1::ListContainersResponse*) = 0;
   virtual Status ContainerStatus(const v1::ContainerStatusRequest&,
                                  v1::ContainerStatusResponse*) = 0;
-  virtual Status UpdatePodSandboxResources(const v1::UpdatePodSandboxResourcesRequest&,
-                                           v1::UpdatePodSandboxResourcesResponse*) = 0;
   // `notify` is called when there is something to read, on the publisher's thread: it must not
   // block, and must not destroy the reader. It may be called until the reader is destroyed.
   virtual std::unique_ptr<EventReader> SubscribeEvents(std::function<void()> notify) = 0;
   // Handlers in configuration order of Options::runtimes.
   virtual std::vector<oci::Runtime*> Runtimes() const = 0;
+  // Whether pods of this handler may have user namespaces: OK, or which part is missing.
+  virtual Status CheckUserNamespaces(const oci::Runtime& runtime) const = 0;
 
   // Slow.
   virtual void RunPodSandbox(v1::RunPodSandboxRequest, CancelToken,
@@ -116,6 +130,8 @@ class PodService {
                                Done<v1::RemoveContainerResponse>) = 0;
   virtual void UpdateContainerResources(v1::UpdateContainerResourcesRequest, CancelToken,
                                         Done<v1::UpdateContainerResourcesResponse>) = 0;
+  virtual void UpdatePodSandboxResources(v1::UpdatePodSandboxResourcesRequest, CancelToken,
+                                         Done<v1::UpdatePodSandboxResourcesResponse>) = 0;
   virtual void ReopenContainerLog(v1::ReopenContainerLogRequest, CancelToken,
                                   Done<v1::ReopenContainerLogResponse>) = 0;
   virtual void ExecSync(v1::ExecSyncRequest, CancelToken, Done<v1::ExecSyncResponse>) = 0;

@@ -7,7 +7,9 @@
 #include "base/log.h"
 #include "pod/create_container.h"
 #include "pod/exec_process.h"
+#include "pod/image_volumes.h"
 #include "pod/run_sandbox.h"
+#include "pod/userns.h"
 
 namespace crisp::pod {
 namespace {
@@ -78,6 +80,13 @@ class Recovery {
       log::Error("container not listed", {{"container", container->id()}, {"error", s}});
     }
     auto lease = env_->options.images->Acquire(container->row().image_id);
+    auto volumes = AcquireImageVolumes(*env_->options.images, *container);
+    if (volumes.ok()) {
+      leases_->HoldVolumes(container->id(), std::move(volumes).value());
+    } else {
+      log::Warning("image of a container's volume is gone",
+                   {{"container", container->id()}, {"error", volumes.status()}});
+    }
     if (lease.ok()) {
       leases_->Hold(container->id(), std::move(lease).value());
     } else {
@@ -181,6 +190,7 @@ class Recovery {
       return mounted.ok() && *mounted;
     };
     if (!sandbox.host_network() && !pinned(sandbox.paths().net())) return false;
+    if (HasUserNamespace(sandbox.config()) && !pinned(sandbox.paths().user())) return false;
     return sandbox.ipc_mode() == v1::NODE || pinned(sandbox.paths().ipc());
   }
 

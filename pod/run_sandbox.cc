@@ -16,13 +16,17 @@
 #include "pod/init_process.h"
 #include "pod/sandbox_files.h"
 #include "pod/sysctls.h"
+#include "pod/userns.h"
+#include "pod/userns_pins.h"
 
 namespace crisp::pod {
 namespace {
 
 Status MakeDirectories(SandboxContext& c) {
-  CRISP_RETURN_IF_ERROR(EnsureDirectory(c.sandbox->paths().state()));
-  return EnsureDirectory(c.sandbox->paths().namespaces());
+  // Not for other users of the node: the pod's shm is writable to everybody who can reach it, and
+  // mountinfo tells them where it is. Containers get bind mounts, which need no way from the root.
+  CRISP_RETURN_IF_ERROR(EnsureDirectory(c.sandbox->paths().state(), 0700));
+  return EnsureDirectory(c.sandbox->paths().namespaces(), 0700);
 }
 Status RemoveDirectories(SandboxContext& c) {
   // Where the undo of "init" failed: without its directory the monitor could not be found again.
@@ -40,12 +44,26 @@ Status MountShm(SandboxContext& c) {
   if (c.sandbox->ipc_mode() == v1::NODE) return OkStatus();
   const std::string shm = c.sandbox->paths().shm();
   CRISP_RETURN_IF_ERROR(EnsureDirectory(shm));
-  return Mount("shm", shm, "tmpfs", MS_NOEXEC | MS_NOSUID | MS_NODEV,
-               Cat("mode=1777,size=", c.env.options.shm_size_bytes));
+  const HostOwner root = ContainerRoot(c.sandbox->config());
+  return Mount(
+      "shm", shm, "tmpfs", MS_NOEXEC | MS_NOSUID | MS_NODEV,
+      Cat("mode=1777,size=", c.env.options.shm_size_bytes, ",uid=", root.uid, ",gid=", root.gid));
 }
 Status UnmountShm(SandboxContext& c) {
   return EnsureUnmounted(c.sandbox->paths().shm(), /*detach=*/true);
 }
+
+NamespaceMaker MakerOf(const SandboxContext& c) {
+  return {c.env.options.init_binary, c.env.options.reaper};
+}
+
+Status MakeUserNamespace(SandboxContext& c) {
+  const Sandbox& sandbox = *c.sandbox;
+  if (!HasUserNamespace(sandbox.config())) return OkStatus();
+  const auto wanted = UserNamespaceOf(sandbox.config(), sandbox.paths().user());
+  return PinUserNamespace(MakerOf(c), wanted.uids, wanted.gids, wanted.path);
+}
+Status DropUserNamespace(SandboxContext& c) { return EnsureUnpinned(c.sandbox->paths().user()); }
 
 Status MakeNamespaces(SandboxContext& c) {
   const Sandbox& sandbox = *c.sandbox;
@@ -58,13 +76,16 @@ Status MakeNamespaces(SandboxContext& c) {
   if (pins.empty()) return OkStatus();
   const std::string hostname = CRISP_TRY(Hostname(sandbox.config()));
   const auto sysctls = CRISP_TRY(PodSysctls(sandbox.config(), c.env.options.default_sysctls));
-  return PinNamespaces(pins, [&]() -> Status {
+  const HostOwner root = ContainerRoot(sandbox.config());
+  const auto prepare = [&]() -> Status {
     if (!sandbox.host_network()) {
       if (::sethostname(hostname.data(), hostname.size()) != 0) return Errno("sethostname");
       CRISP_RETURN_IF_ERROR(BringLoopbackUp());
     }
-    return WriteSysctls(sysctls);
-  });
+    return WriteSysctls(sysctls, root);
+  };
+  if (!HasUserNamespace(sandbox.config())) return PinNamespaces(pins, prepare);
+  return PinOwnedNamespaces(MakerOf(c), sandbox.paths().user(), pins, prepare);
 }
 // A DEL that must still come needs the namespace: without it, plugins leave rules on the host.
 Status DropNetworkNamespace(SandboxContext& c) {
@@ -141,25 +162,17 @@ Status StopInit(SandboxContext& c) {
   return EnsureInitProcessGone(c.env, c.sandbox);
 }
 
-constexpr std::array<Step<SandboxContext>, 6> kSteps = {{
+constexpr std::array<Step<SandboxContext>, 7> kSteps = {{
     {"directories", MakeDirectories, RemoveDirectories},
     {"files", MakeFiles, nullptr},
     {"shm", MountShm, UnmountShm},
+    {"user_namespace", MakeUserNamespace, DropUserNamespace},
     {"namespaces", MakeNamespaces, DropNamespaces},
     {"network", AttachNetwork, DetachNetwork},
     {"init", StartInit, StopInit},
 }};
 constexpr size_t kFirstReleasedAtStop = 2;
 static_assert(kSteps[kFirstReleasedAtStop].name == "shm");
-
-Status ValidateUserNamespace(const v1::UserNamespace& userns) {
-  if (userns.mode() == v1::NODE) return OkStatus();
-  if (userns.mode() != v1::POD) {
-    return InvalidArgument("userns_options.mode ", v1::NamespaceMode_Name(userns.mode()),
-                           " is not allowed; use POD or NODE");
-  }
-  return InvalidArgument("userns_options: no runtime handler supports user namespaces yet");
-}
 
 }  // namespace
 
@@ -196,9 +209,7 @@ Status ValidateSandboxConfig(const v1::PodSandboxConfig& config) {
       return InvalidArgument("namespace_options.", field, ": TARGET is for containers only");
     }
   }
-  if (options.has_userns_options()) {
-    CRISP_RETURN_IF_ERROR(ValidateUserNamespace(options.userns_options()));
-  }
+  CRISP_RETURN_IF_ERROR(CheckUserNamespace(config));
   CRISP_RETURN_IF_ERROR(Hostname(config).ok() ? OkStatus() : Hostname(config).status());
   return PodSysctls(config, {}).ok() ? OkStatus() : PodSysctls(config, {}).status();
 }

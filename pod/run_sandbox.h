@@ -1,11 +1,12 @@
 // The step table of RunPodSandbox, which is also how a sandbox is stopped and removed.
 //
-//   directories  /run/crisp/pods/<id>, /run/crisp/ns/<id>
-//   files        resolv.conf, hostname, hosts
-//   shm          tmpfs for /dev/shm                        ┐
-//   namespaces   net, ipc, uts, pinned; hostname, sysctls  │ undone by StopPodSandbox
-//   network      CNI ADD                                   │
-//   init         crisp-init in the pod's PID namespace     ┘
+//   directories     /run/crisp/pods/<id>, /run/crisp/ns/<id>
+//   files           resolv.conf, hostname, hosts
+//   shm             tmpfs for /dev/shm                        ┐
+//   user_namespace  pinned; only for pods that ask for one    │
+//   namespaces      net, ipc, uts, pinned; hostname, sysctls  │ undone by StopPodSandbox
+//   network         CNI ADD                                   │
+//   init            crisp-init in the pod's PID namespace     ┘
 //
 // Contract: cri-contract 5.1 to 5.3, 6.1 to 6.6. The row is written before the first step and
 //           deleted after the last undo by the caller; each undo needs nothing but the row.

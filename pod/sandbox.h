@@ -14,6 +14,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "base/strand.h"
@@ -67,11 +68,24 @@ class Sandbox {
   network::PodAddresses addresses() const { return Locked(row_.addresses); }
   oci::MonitorProcess init_process() const { return Locked(row_.init); }
   std::shared_ptr<oci::Monitor> init() const { return Locked(init_); }
-  SandboxRow row() const { return Locked(row_); }
+  // With the limits of the last UpdatePodSandboxResources in its config.
+  SandboxRow row() const {
+    std::lock_guard lock(mutex_);
+    SandboxRow out = row_;
+    if (resources_) *out.config.mutable_linux()->mutable_resources() = *resources_;
+    if (overhead_) *out.config.mutable_linux()->mutable_overhead() = *overhead_;
+    return out;
+  }
 
   void set_state(SandboxState state) { Set(&row_.state, state); }
   void set_addresses(network::PodAddresses addresses) {
     Set(&row_.addresses, std::move(addresses));
+  }
+  void set_limits(const v1::LinuxContainerResources& resources,
+                  const v1::LinuxContainerResources& overhead) {
+    std::lock_guard lock(mutex_);
+    resources_ = resources;
+    overhead_ = overhead;
   }
   void set_init(std::shared_ptr<oci::Monitor> init) {
     std::lock_guard lock(mutex_);
@@ -97,6 +111,8 @@ class Sandbox {
   mutable std::mutex mutex_;  // state: row_'s changing members and init_
   SandboxRow row_;
   std::shared_ptr<oci::Monitor> init_;
+  std::optional<v1::LinuxContainerResources> resources_;  // when they were updated
+  std::optional<v1::LinuxContainerResources> overhead_;
   oci::Runtime* const runtime_;
   const SandboxPaths paths_;
   const std::shared_ptr<Strand> strand_;

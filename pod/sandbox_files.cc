@@ -3,6 +3,8 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "pod/userns.h"
+
 namespace crisp::pod {
 namespace {
 
@@ -69,7 +71,11 @@ Result<std::string> Hostname(const v1::PodSandboxConfig& config) {
 Status WriteSandboxFiles(const v1::PodSandboxConfig& config, const SandboxPaths& paths) {
   CRISP_RETURN_IF_ERROR(WriteFile(paths.resolv_conf(), CRISP_TRY(ResolvConf(config))));
   CRISP_RETURN_IF_ERROR(WriteFile(paths.hostname(), Cat(CRISP_TRY(Hostname(config)), '\n')));
-  return WriteFile(paths.hosts(), CRISP_TRY(CopyOfHost("/etc/hosts")));
+  CRISP_RETURN_IF_ERROR(WriteFile(paths.hosts(), CRISP_TRY(CopyOfHost("/etc/hosts"))));
+  for (const std::string& path : {paths.resolv_conf(), paths.hostname(), paths.hosts()}) {
+    CRISP_RETURN_IF_ERROR(GiveToContainerRoot(config, path));
+  }
+  return OkStatus();
 }
 
 }  // namespace crisp::pod

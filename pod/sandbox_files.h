@@ -17,7 +17,7 @@ Result<std::string> ResolvConf(const ::runtime::v1::PodSandboxConfig& config);
 // kInvalidArgument when it is longer than 64 bytes (sethostname(2)).
 Result<std::string> Hostname(const ::runtime::v1::PodSandboxConfig& config);
 
-// Writes all three below paths.state(), which exists.
+// Writes all three below paths.state(), which exists; they are container root's.
 Status WriteSandboxFiles(const ::runtime::v1::PodSandboxConfig& config, const SandboxPaths& paths);
 
 }  // namespace crisp::pod

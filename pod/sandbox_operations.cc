@@ -4,9 +4,12 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "pod/cgroups.h"
 #include "pod/created_at.h"
 #include "pod/monitors.h"
+#include "pod/pod_cgroup.h"
 #include "pod/run_sandbox.h"
+#include "pod/userns.h"
 
 namespace crisp::pod {
 
@@ -16,6 +19,9 @@ Result<SandboxPtr> SandboxOperations::NewSandbox(v1::RunPodSandboxRequest reques
   if (runtime->options().sandbox == oci::SandboxKind::kProcess) {
     return Unimplemented("runtime handler '", runtime->options().handler,
                          "': sandbox: process is not supported yet");
+  }
+  if (HasUserNamespace(request.config())) {
+    CRISP_RETURN_IF_ERROR(env_->CheckUserNamespaces(*runtime).Wrap("userns_options"));
   }
   SandboxRow row;
   row.id = SandboxId::MakeRandom();
@@ -185,6 +191,57 @@ void SandboxOperations::Remove(const std::string& id, std::function<void(Status)
     });
     if (!posted.ok()) (*answer)(std::move(posted));
   });
+}
+
+// The group that the client named for this pod; empty: none. The root and the default parent are no
+// pod's own.
+Result<std::optional<CgroupDir>> SandboxOperations::OwnGroup(const Sandbox& sandbox) const {
+  const std::string& parent = sandbox.config().linux().cgroup_parent();
+  const oci::Runtime* runtime = sandbox.runtime();
+  if (parent.empty() || parent == env_->options.default_cgroup_parent || runtime == nullptr) {
+    return std::optional<CgroupDir>();
+  }
+  const CgroupPaths paths =
+      CRISP_TRY(MakeCgroupPaths(parent, sandbox.id().str(), runtime->options().cgroup_driver));
+  const std::string path = paths.host.substr(0, paths.host.rfind('/'));
+  if (path.find_first_not_of('/') == std::string::npos) return std::optional<CgroupDir>();
+  return std::optional(CgroupDir(env_->options.cgroup_layout, path));
+}
+
+Status SandboxOperations::ApplyResources(const SandboxPtr& sandbox,
+                                         const v1::UpdatePodSandboxResourcesRequest& request) {
+  SandboxRow row = sandbox->row();
+  v1::LinuxPodSandboxConfig& linux = *row.config.mutable_linux();
+  if (request.has_resources()) *linux.mutable_resources() = request.resources();
+  if (request.has_overhead()) *linux.mutable_overhead() = request.overhead();
+  const auto group = CRISP_TRY(OwnGroup(*sandbox));
+  if (group && sandbox->state() == SandboxState::kReady) {
+    const auto values =
+        PodGroupValues(linux.resources(), linux.overhead(), env_->options.cgroup_layout->v2);
+    const int written = CRISP_TRY(Converge(*group, values));
+    if (written != 0) {
+      log::Info("cgroup of a pod changed",
+                {{"sandbox", sandbox->id()}, {"cgroup", group->path()}, {"files", written}});
+    }
+  }
+  CRISP_FAILPOINT("pod.update_pod_sandbox.applied");
+  CRISP_RETURN_IF_ERROR(env_->db->Put(row));
+  sandbox->set_limits(linux.resources(), linux.overhead());
+  return OkStatus();
+}
+
+void SandboxOperations::UpdateResources(v1::UpdatePodSandboxResourcesRequest request,
+                                        std::function<void(Status)> done) {
+  auto found = env_->registry.GetSandbox(request.pod_sandbox_id());
+  if (!found.ok()) return done(found.status());
+  const SandboxPtr sandbox = *found;
+  auto answer = std::make_shared<std::function<void(Status)>>(std::move(done));
+  auto shared = std::make_shared<v1::UpdatePodSandboxResourcesRequest>(std::move(request));
+  Status posted = sandbox->strand().Post([this, sandbox, shared, answer] {
+    (*answer)(
+        ApplyResources(sandbox, *shared).Wrap("update pod sandbox ", sandbox->id().short_str()));
+  });
+  if (!posted.ok()) (*answer)(std::move(posted));
 }
 
 }  // namespace crisp::pod

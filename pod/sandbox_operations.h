@@ -5,6 +5,9 @@
 #ifndef CRISP_POD_SANDBOX_OPERATIONS_H_
 #define CRISP_POD_SANDBOX_OPERATIONS_H_
 
+#include <optional>
+
+#include "base/cgroup_dir.h"
 #include "pod/container_operations.h"
 #include "pod/environment.h"
 #include "pod/stopper.h"
@@ -20,6 +23,9 @@ class SandboxOperations {
            Done<v1::RunPodSandboxResponse> done);
   void Stop(const std::string& id, std::function<void(Status)> done);
   void Remove(const std::string& id, std::function<void(Status)> done);
+  // Keeps what is new and brings the pod's cgroup to it (pod_cgroup.h).
+  void UpdateResources(v1::UpdatePodSandboxResourcesRequest request,
+                       std::function<void(Status)> done);
 
  private:
   Result<SandboxPtr> NewSandbox(v1::RunPodSandboxRequest request);
@@ -31,6 +37,9 @@ class SandboxOperations {
   // itself that the namespaces are gone.
   void WriteState(const SandboxPtr& sandbox);
   Status Destroy(const SandboxPtr& sandbox);
+  Result<std::optional<CgroupDir>> OwnGroup(const Sandbox& sandbox) const;
+  Status ApplyResources(const SandboxPtr& sandbox,
+                        const v1::UpdatePodSandboxResourcesRequest& request);
 
   Environment* const env_;
   Stopper* const stopper_;

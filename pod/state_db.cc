@@ -6,7 +6,7 @@
 namespace crisp::pod {
 namespace {
 
-constexpr std::array<std::string_view, 1> kMigrations = {R"sql(
+constexpr std::array<std::string_view, 2> kMigrations = {R"sql(
   CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE sandboxes(
     id TEXT PRIMARY KEY, state INTEGER NOT NULL, created_at INTEGER NOT NULL,
@@ -21,6 +21,9 @@ constexpr std::array<std::string_view, 1> kMigrations = {R"sql(
     stop_signal INTEGER NOT NULL, uid INTEGER NOT NULL, gid INTEGER NOT NULL,
     groups TEXT NOT NULL, config BLOB NOT NULL, resources BLOB NOT NULL,
     monitor_pid INTEGER NOT NULL, pid INTEGER NOT NULL, pid_start INTEGER NOT NULL) WITHOUT ROWID;
+)sql",
+                                                         R"sql(
+  ALTER TABLE containers ADD COLUMN image_volumes TEXT NOT NULL DEFAULT '';
 )sql"};
 
 template <typename Items>
@@ -91,6 +94,7 @@ Result<ContainerRow> ReadContainer(const Database::Row& row) {
   out.process.monitor_pid = static_cast<pid_t>(row.Int(18));
   out.process.container_pid = static_cast<pid_t>(row.Int(19));
   out.process.container_start_time = static_cast<uint64_t>(row.Int(20));
+  out.image_volume_ids = SplitComma(row.Text(21));
   return out;
 }
 
@@ -118,8 +122,9 @@ Status StateDb::Put(const ContainerRow& row) {
   const std::string groups = Join(row.user.additional_gids);
   const std::string config = row.config.SerializeAsString();
   const std::string resources = row.resources.SerializeAsString();
+  const std::string image_volumes = Join(row.image_volume_ids);
   return db_->Execute(
-      "INSERT OR REPLACE INTO containers VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+      "INSERT OR REPLACE INTO containers VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
       {row.id.str(),
        row.sandbox.str(),
        static_cast<int64_t>(row.state),
@@ -140,7 +145,8 @@ Status StateDb::Put(const ContainerRow& row) {
        Database::Blob{resources},
        int64_t{row.process.monitor_pid},
        int64_t{row.process.container_pid},
-       static_cast<int64_t>(row.process.container_start_time)});
+       static_cast<int64_t>(row.process.container_start_time),
+       image_volumes});
 }
 
 Status StateDb::Delete(const SandboxId& id) {

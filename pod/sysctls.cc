@@ -1,6 +1,7 @@
 #include "pod/sysctls.h"
 
-#include <algorithm>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/core/file.h"
 
@@ -20,6 +21,40 @@ Owner OwnerOf(std::string_view name) {
   return Owner::kHost;
 }
 
+// "net.ipv4.conf.eth0/100.forwarding" <-> "net/ipv4/conf/eth0.100/forwarding".
+std::string OtherSpelling(std::string name) {
+  for (char& c : name) c = c == '.' ? '/' : c == '/' ? '.' : c;
+  return name;
+}
+
+// A path that stays below where it starts.
+bool IsBelow(const std::string& path) {
+  const std::string all = Cat('/', path, '/');
+  return all.find("//") == std::string::npos && all.find("/./") == std::string::npos &&
+         all.find("/../") == std::string::npos;
+}
+
+// The raw calls change the calling thread alone; glibc's would change all. The effective user alone
+// changes, so that root comes back.
+Status WriteAs(const HostOwner& root, const std::string& path, const std::string& value) {
+  if (::syscall(SYS_setresgid, -1, root.gid, -1) != 0) return Errno("setresgid");
+  Status status;
+  if (::syscall(SYS_setresuid, -1, root.uid, -1) != 0) {
+    status = Errno("setresuid");
+  } else {
+    status = WriteControlFile(AT_FDCWD, path, value);
+    if (::syscall(SYS_setresuid, -1, 0, -1) != 0) return Errno("setresuid back");
+  }
+  if (::syscall(SYS_setresgid, -1, 0, -1) != 0) return Errno("setresgid back");
+  return status;
+}
+
+Status WriteOne(const std::string& path, const std::string& value, const HostOwner& root) {
+  Status status = WriteControlFile(AT_FDCWD, path, value);
+  const bool refused = status.code() == Code::kPermissionDenied && root.uid != 0;
+  return refused ? WriteAs(root, path, value) : std::move(status);
+}
+
 }  // namespace
 
 Result<std::map<std::string, std::string>> PodSysctls(
@@ -35,10 +70,13 @@ Result<std::map<std::string, std::string>> PodSysctls(
     }
   }
   for (const auto& [given, value] : config.linux().sysctls()) {
-    std::string name = given;  // sysctl(8) also knows the form with slashes
-    std::replace(name.begin(), name.end(), '/', '.');
+    // sysctl.d(5): the first separator tells which of the two separates; the other one is a part of
+    // names then (net/ipv4/conf/eth0.100/forwarding).
+    std::string name = given;
+    const size_t first = name.find_first_of("./");
+    if (first != std::string::npos && name[first] == '/') name = OtherSpelling(name);
     const Owner owner = OwnerOf(name);
-    if (owner == Owner::kHost || name.find("..") != std::string::npos) {
+    if (owner == Owner::kHost || !IsBelow(OtherSpelling(name))) {
       return InvalidArgument("sysctl '", given,
                              "' is not namespaced; allowed are net.*, kernel.shm*, kernel.msg*, "
                              "kernel.sem and fs.mqueue.*");
@@ -54,12 +92,10 @@ Result<std::map<std::string, std::string>> PodSysctls(
   return out;
 }
 
-Status WriteSysctls(const std::map<std::string, std::string>& sysctls) {
+Status WriteSysctls(const std::map<std::string, std::string>& sysctls, const HostOwner& root) {
   for (const auto& [name, value] : sysctls) {
-    std::string path = name;
-    std::replace(path.begin(), path.end(), '.', '/');
     CRISP_RETURN_IF_ERROR(
-        WriteControlFile(AT_FDCWD, Cat("/proc/sys/", path), value).Wrap("sysctl ", name));
+        WriteOne(Cat("/proc/sys/", OtherSpelling(name)), value, root).Wrap("sysctl ", name));
   }
   return OkStatus();
 }

@@ -7,6 +7,7 @@
 
 #include "base/core/result.h"
 #include "cri-api/api.pb.h"
+#include "pod/userns.h"
 
 namespace crisp::pod {
 
@@ -17,8 +18,10 @@ Result<std::map<std::string, std::string>> PodSysctls(
     const ::runtime::v1::PodSandboxConfig& config,
     const std::map<std::string, std::string>& defaults);
 
-// Writes them below /proc/sys for the calling thread's namespaces.
-Status WriteSysctls(const std::map<std::string, std::string>& sysctls);
+// Writes them below /proc/sys for the calling thread's namespaces. `root`: whom those namespaces
+// belong to, host root or the root of a user namespace: from Linux 6.9 on the kernel lets only the
+// latter write the sysctls of IPC. Changes the thread's effective user for that moment.
+Status WriteSysctls(const std::map<std::string, std::string>& sysctls, const HostOwner& root = {});
 
 }  // namespace crisp::pod
 

@@ -16,6 +16,8 @@
 #include "base/core/reaper.h"
 #include "base/lane.h"
 #include "base/telemetry.h"
+#include "oci/cdi.h"
+#include "oci/hooks.h"
 #include "server/instance_lock.h"
 #include "server/metrics/http_endpoint.h"
 #include "server/metrics/prometheus_text.h"
@@ -147,10 +149,14 @@ struct Daemon::Parts {
   UniqueFd child_signals;
   std::thread loop_thread;
   CgroupLayout cgroup_layout;
+  CgroupDir own_parent;          // of the groups of crisp's own processes
+  bool own_parent_made = false;  // by this daemon, which takes it away again
   OwnedCgroup helper_cgroup;
   OwnedCgroup pull_cgroup;
   std::map<std::string, std::unique_ptr<oci::Runtime>> runtimes;
   std::string default_handler;
+  std::unique_ptr<oci::CdiCatalog> cdi;
+  std::unique_ptr<oci::HookCatalog> hooks;
   std::unique_ptr<network::Network> network;
   std::unique_ptr<image::ImageService> images;
   std::unique_ptr<Lane> work_lane;
@@ -176,6 +182,7 @@ Daemon::Parts::~Parts() {
   // Now nobody starts anything in them any more.
   helper_cgroup.Remove();
   pull_cgroup.Remove();
+  if (own_parent_made) own_parent.RemoveIfEmpty();
 }
 
 Status Daemon::Parts::Lock() {
@@ -210,6 +217,8 @@ Status Daemon::Parts::StartLoop() {
 Status Daemon::Parts::MakeCgroups() {
   cgroup_layout = CRISP_TRY(CgroupLayout::Detect());
   const auto c = config.Get();
+  own_parent = CgroupDir(&cgroup_layout, c->own_cgroup_parent);
+  own_parent_made = c->own_cgroup_parent != "/" && !own_parent.Exists();
   helper_cgroup =
       CRISP_TRY(OwnedCgroup::OpenEmpty(&cgroup_layout, OwnCgroup(*c, "helpers"), kHelperPatience));
   CRISP_RETURN_IF_ERROR(helper_cgroup.OpenPlace(cgroup_layout));
@@ -274,7 +283,12 @@ Status Daemon::Parts::OpenRooms() {
   pull_lane = lane("pull", c->lanes.pull);
   exec_lane = lane("exec", c->lanes.exec);
 
+  if (!c->cdi.spec_dirs.empty()) cdi = std::make_unique<oci::CdiCatalog>(ToCdiOptions(*c));
+  hooks = std::make_unique<oci::HookCatalog>(c->hooks_dirs);
+
   pod::Options pod_options = ToPodOptions(*c);
+  pod_options.cdi = cdi.get();
+  pod_options.hooks = hooks.get();
   pod_options.cgroup_layout = &cgroup_layout;
   pod_options.loop = loop.get();
   pod_options.reaper = &reaper;
@@ -316,6 +330,12 @@ Status Daemon::Parts::Serve() {
   backend.work_lane = work_lane.get();
   backend.pull_lane = pull_lane.get();
   backend.default_handler = default_handler;
+  backend.left_out = [this] {
+    std::vector<std::string> out = hooks->Problems();
+    if (cdi == nullptr) return out;
+    for (std::string& problem : cdi->Problems()) out.push_back(std::move(problem));
+    return out;
+  };
   server = CRISP_TRY(rpc::Server::Open(c->socket, std::move(backend), &telemetry));
   return OkStatus();
 }

@@ -16,7 +16,9 @@ namespace {
 // Words that need no quotes in key=value text.
 bool IsBare(std::string_view text) {
   if (text.empty()) return false;
-  for (const char c : text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (config::IsC1Control(text.substr(i))) return false;
     if (static_cast<unsigned char>(c) <= ' ' || c == '"' || c == '=' || c == 0x7f) return false;
   }
   return true;

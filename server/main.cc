@@ -12,6 +12,7 @@
 #include "pod/pod_service.h"
 #include "server/config/load.h"
 #include "server/daemon.h"
+#include "server/descriptor_limit.h"
 #include "server/logging.h"
 #include "server/memory.h"
 #include "server/notify.h"
@@ -108,6 +109,9 @@ int Main(int argc, char** argv) {
   const sigset_t signals = BlockSignals();
   ::umask(022);
   Logging logging;
+  if (Status raised = RaiseDescriptorLimit(); !raised.ok()) {
+    log::Warning("crispd goes on with the descriptors that it has", {{"error", raised}});
+  }
   if (const char* armed = std::getenv("CRISP_FAILPOINTS"); armed != nullptr) {
     if (Status status = failpoint::Arm(armed); !status.ok()) return Fail(status);
   }

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "base/core/file.h"
+#include "server/registries_d.h"
 
 namespace crisp {
 
@@ -56,6 +57,13 @@ image::Options ToImageOptions(const config::Config& config) {
   out.registries = ToRegistries(config);
   out.registry_files = {config.image.registries_conf, config.image.certs_dirs,
                         config.image.auth_file, config.image.namespace_auth_dir};
+  out.signatures.policy_file = config.image.signature_policy;
+  out.signatures.policy_required =
+      config.image.signature_policy != config::Config().image.signature_policy;
+  out.signatures.namespace_policy_dir = config.image.signature_policy_dir;
+  out.signatures.read_lookaside = [dir = config.image.registries_d] {
+    return ReadRegistriesD(dir);
+  };
   out.parallel_layers = static_cast<int>(config.image.parallel_layers);
   out.transfers = static_cast<int>(config.image.transfers);
   out.max_layer_bytes = config.image.max_layer_bytes;
@@ -85,19 +93,29 @@ network::Options ToNetworkOptions(const config::Config& config) {
   return out;
 }
 
-oci::RuntimeOptions ToRuntimeOptions(const config::Config& config, const std::string& handler) {
-  const config::RuntimeHandler& runtime = config.runtimes.at(handler);
-  oci::RuntimeOptions out;
-  out.handler = handler;
-  out.path = runtime.path;
-  out.root = runtime.root;
-  out.cgroup_driver = config.cgroup_driver == config::CgroupDriver::kSystemd
-                          ? oci::CgroupDriver::kSystemd
-                          : oci::CgroupDriver::kCgroupfs;
-  out.sandbox = runtime.sandbox == config::SandboxKind::kProcess ? oci::SandboxKind::kProcess
-                                                                 : oci::SandboxKind::kNamespaces;
-  return out;
+namespace {
+
+void FillContainerDefaults(const config::Config& config, pod::Options* out) {
+  for (const config::Ulimit& limit : config.default_ulimits) {
+    out->default_rlimits.push_back({limit.name, limit.soft, limit.hard});
+  }
+  out->pids_limit = config.pids_limit;
+  for (const auto& [name, rules] : config.blockio_classes) {
+    for (const config::BlockioRule& rule : rules) {
+      out->blockio_classes[name].push_back({rule.devices, rule.weight, rule.read_bps,
+                                            rule.write_bps, rule.read_iops, rule.write_iops});
+    }
+  }
+  out->rdt_classes = config.rdt_classes;
+  out->seccomp_notifier = config.seccomp_notifier;
+  for (const auto& [name, w] : config.workloads) {
+    out->workloads.push_back({name, w.activation_annotation, w.annotation_prefix, w.cpu_shares,
+                              w.cpu_quota_us, w.cpu_period_us, w.cpuset});
+  }
+  out->infra_cpuset = config.infra_ctr_cpuset;
 }
+
+}  // namespace
 
 pod::Options ToPodOptions(const config::Config& config) {
   pod::Options out;
@@ -110,6 +128,9 @@ pod::Options ToPodOptions(const config::Config& config) {
   out.monitor_cgroup = OwnCgroup(config, "monitors");
   out.default_capabilities = config.default_capabilities;
   out.default_sysctls = config.default_sysctls;
+  out.additional_devices = ToDevices(config);
+  out.device_ownership_from_security_context = config.device_ownership_from_security_context;
+  FillContainerDefaults(config, &out);
   out.log_line_limit_bytes = config.log_line_limit_bytes;
   out.shm_size_bytes = config.shm_size_bytes;
   out.runtime_deadline = config.timeouts.runtime;
@@ -128,12 +149,13 @@ streaming::Options ToStreamingOptions(const config::Config& config) {
 
 std::string OwnCgroup(const config::Config& config, const std::string& purpose) {
   const config::Config defaults;
-  if (config.state == defaults.state) return Cat("/crisp.", purpose);
+  const std::string parent = config.own_cgroup_parent == "/" ? "" : config.own_cgroup_parent;
+  if (config.state == defaults.state) return Cat(parent, "/crisp.", purpose);
   uint32_t hash = 2166136261u;  // FNV-1a: only has to differ between directories
   for (const char c : config.state) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
   std::array<char, 16> text{};
   std::snprintf(text.data(), text.size(), "%08x", hash);
-  return Cat("/crisp-", text.data(), '.', purpose);
+  return Cat(parent, "/crisp-", text.data(), '.', purpose);
 }
 
 }  // namespace crisp

@@ -7,9 +7,9 @@
 
 #include "image/image_service.h"
 #include "network/network.h"
-#include "oci/runtime.h"
 #include "pod/pod_service.h"
 #include "server/config/config.h"
+#include "server/oci_options.h"
 #include "server/streaming/streaming_server.h"
 
 namespace crisp {
@@ -17,7 +17,6 @@ namespace crisp {
 std::map<std::string, image::RegistryOptions> ToRegistries(const config::Config& config);
 image::Options ToImageOptions(const config::Config& config);
 network::Options ToNetworkOptions(const config::Config& config);
-oci::RuntimeOptions ToRuntimeOptions(const config::Config& config, const std::string& handler);
 pod::Options ToPodOptions(const config::Config& config);
 streaming::Options ToStreamingOptions(const config::Config& config);
 

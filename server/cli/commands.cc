@@ -10,6 +10,7 @@
 #include "server/cli/run_pod.h"
 #include "server/cli/table.h"
 #include "server/config/load.h"
+#include "server/config_check.h"
 
 namespace crisp::cli {
 namespace {
@@ -68,7 +69,16 @@ Result<int> RunConfigCheck(const Parsed& parsed) {
   const config::Loaded loaded = CRISP_TRY(LoadConfig(parsed));
   for (const std::string& file : loaded.files) Print(Cat("ok  ", file, '\n'));
   if (loaded.files.empty()) Print("ok  no configuration file: built-in defaults\n");
-  return 0;
+  bool good = true;
+  for (const CheckedPart& part : CheckConfig(loaded.config)) {
+    using Verdict = CheckedPart::Verdict;
+    good = good && part.verdict != Verdict::kBad;
+    const char* mark = part.verdict == Verdict::kGood      ? "ok  "
+                       : part.verdict == Verdict::kLeftOut ? "left out  "
+                                                           : "wrong  ";
+    Print(Cat(mark, part.text, '\n'));
+  }
+  return good ? 0 : 1;
 }
 
 Result<int> RunConfigDefault(const Parsed&) {
@@ -129,8 +139,9 @@ std::vector<Command> MakeCommands() {
   AddImageCommands(&out);
   out.push_back(MakeCommand("config show", "", "the configuration in force, every key",
                             {kJson, kConfig}, 0, 0, RunConfigShow));
-  out.push_back(MakeCommand("config check", "", "find mistakes in the configuration", {kConfig}, 0,
-                            0, RunConfigCheck));
+  out.push_back(MakeCommand("config check", "",
+                            "find mistakes in the configuration, and what of it does not work here",
+                            {kConfig}, 0, 0, RunConfigCheck));
   out.push_back(
       MakeCommand("config default", "", "the commented default file", {}, 0, 0, RunConfigDefault));
   return out;

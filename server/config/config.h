@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ namespace crisp::config {
 enum class LogFormat { kText, kJson };
 enum class CgroupDriver { kCgroupfs, kSystemd };
 enum class SandboxKind { kNamespaces, kProcess };
+enum class RuntimeType { kOci };
 enum class AddressPreference { kIpv4, kIpv6, kCni };
 
 struct Socket {
@@ -36,6 +38,15 @@ struct RuntimeHandler {
   std::string path;  // default: the handler's name, found in PATH
   std::string root;  // default: <state>/runtime/<name>
   SandboxKind sandbox = SandboxKind::kNamespaces;
+  RuntimeType type = RuntimeType::kOci;
+  std::vector<std::string> allowed_annotations = {};
+  std::map<std::string, std::string> default_annotations = {};
+  std::string base_spec = {};  // empty: none
+  std::map<std::string, std::string> monitor_env = {};
+  std::string privileged_seccomp_profile = {};  // empty: none
+};
+struct Cdi {
+  std::vector<std::string> spec_dirs = {"/etc/cdi", "/var/run/cdi"};
 };
 struct Binaries {
   std::string monitor;
@@ -73,6 +84,9 @@ struct Image {
                                          "/etc/containers/certs.d", "/etc/docker/certs.d"};
   std::string auth_file;
   std::string namespace_auth_dir;
+  std::string signature_policy = "/etc/containers/policy.json";  // empty: none
+  std::string signature_policy_dir = "/etc/crisp/policies";      // empty: none
+  std::string registries_d = "/etc/containers/registries.d";     // empty: none
   int64_t parallel_layers = 3;
   int64_t transfers = 6;
   int64_t max_layer_bytes = int64_t{256} << 30;
@@ -98,6 +112,29 @@ struct Timeouts {
   Duration shutdown = std::chrono::seconds(10);
 };
 
+struct Ulimit {
+  std::string name;   // "nofile"
+  uint64_t soft = 0;  // UINT64_MAX: unlimited
+  uint64_t hard = 0;
+};
+struct BlockioRule {
+  std::vector<std::string> devices;
+  std::optional<uint16_t> weight;
+  std::optional<uint64_t> read_bps;
+  std::optional<uint64_t> write_bps;
+  std::optional<uint64_t> read_iops;
+  std::optional<uint64_t> write_iops;
+};
+using BlockioClasses = std::map<std::string, std::vector<BlockioRule>>;
+struct Workload {
+  std::string activation_annotation;  // default: target.workload.openshift.io/<name>
+  std::string annotation_prefix = "resources.workload.openshift.io";
+  int64_t cpu_shares = 0;  // 0: as the container asks; so with the others
+  int64_t cpu_quota_us = 0;
+  int64_t cpu_period_us = 0;
+  std::string cpuset;
+};
+
 struct Config {
   Socket socket;
   std::string root = "/var/lib/crisp";
@@ -110,6 +147,11 @@ struct Config {
   bool default_runtime_found = false;
   CgroupDriver cgroup_driver = CgroupDriver::kCgroupfs;
   std::string default_cgroup_parent;  // default: /crisp, or /crisp.slice with systemd
+  Cdi cdi;
+  std::vector<std::string> hooks_dirs = {"/usr/share/containers/oci/hooks.d",
+                                         "/etc/containers/oci/hooks.d"};
+  std::vector<std::string> additional_devices;  // device_codec.h
+  bool device_ownership_from_security_context = false;
   Binaries binaries;
   Network network;
   Image image;
@@ -123,6 +165,15 @@ struct Config {
   // cri-contract section 6.6.
   std::map<std::string, std::string> default_sysctls = {
       {"net.ipv4.ip_unprivileged_port_start", "0"}, {"net.ipv4.ping_group_range", "0 2147483647"}};
+  std::vector<Ulimit> default_ulimits;
+  int64_t pids_limit = 0;  // 0: none
+  std::string blockio_config;
+  BlockioClasses blockio_classes;  // what that file says
+  std::vector<std::string> rdt_classes;
+  bool seccomp_notifier = false;
+  std::map<std::string, Workload> workloads;
+  std::string infra_ctr_cpuset;
+  std::string own_cgroup_parent = "/";
   int64_t log_line_limit_bytes = 16 << 10;
   int64_t shm_size_bytes = 64 << 20;
   std::string metrics_address;  // empty: off

@@ -9,6 +9,7 @@
 
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
+#include "server/config/blockio_file.h"
 #include "server/config/settings.h"
 #include "server/config/yaml_reader.h"
 
@@ -162,6 +163,19 @@ Status CompleteRuntimes(const Surroundings& surroundings, Config* config) {
   return OkStatus();
 }
 
+Status CompleteContainers(Config* config) {
+  for (auto& [name, workload] : config->workloads) {
+    if (workload.activation_annotation.empty()) {
+      workload.activation_annotation = Cat("target.workload.openshift.io/", name);
+    }
+  }
+  const std::string& file = config->blockio_config;
+  if (file.empty()) return OkStatus();
+  config->blockio_classes = CRISP_TRY(
+      ParseBlockio(CRISP_TRY(ReadFile(file).Wrap("blockio_config")), file).Wrap("blockio_config"));
+  return OkStatus();
+}
+
 // Fills computed defaults, then checks what concerns several keys.
 Status Complete(const Surroundings& surroundings, Config* config) {
   if (config->socket.path.empty()) config->socket.path = JoinPath(config->state, "crisp.sock");
@@ -193,6 +207,7 @@ Status Complete(const Surroundings& surroundings, Config* config) {
                            systemd ? "ends in .slice (cgroup_driver: systemd)"
                                    : "does not end in .slice (cgroup_driver: cgroupfs)");
   }
+  CRISP_RETURN_IF_ERROR(CompleteContainers(config));
   return CompleteRuntimes(surroundings, config);
 }
 

@@ -3,40 +3,12 @@
 #include <algorithm>
 
 #include "server/config/codec.h"
+#include "server/config/container_codec.h"
 #include "server/config/registry_codec.h"
+#include "server/config/setting_make.h"
 
 namespace crisp::config {
 namespace {
-
-constexpr bool kReloadable = true;
-constexpr bool kRestart = false;
-
-// `field` finds the storage: T& (Config&, const std::string& name).
-template <typename T, typename Field>
-Setting Make(std::string key, Codec<T> codec, bool reloadable, std::string help, Field field,
-             std::string default_words = {}) {
-  Setting out;
-  out.key = std::move(key);
-  out.type = codec.type;
-  out.default_words = std::move(default_words);
-  out.reloadable = reloadable;
-  out.help = std::move(help);
-  out.parse = [parse = codec.parse, field](const Value& value, const std::string& name,
-                                           Config* config) -> Status {
-    field(*config, name) = CRISP_TRY(parse(value));
-    return OkStatus();
-  };
-  out.print = [print = codec.print, field](const Config& config, const std::string& name) {
-    return print(field(const_cast<Config&>(config), name));  // read only
-  };
-  return out;
-}
-
-// Shorthand for the lambdas of the table: CRISP_FIELD(log.level) is config.log.level.
-#define CRISP_FIELD(path) \
-  [](Config & c, const std::string&) -> auto& { return c.path; }
-#define CRISP_NAMED_FIELD(map, path) \
-  [](Config & c, const std::string& name) -> auto& { return c.map.at(name).path; }
 
 void AddPlaces(std::vector<Setting>* out) {
   out->push_back(Make("root", AbsolutePathCodec(), kRestart,
@@ -89,6 +61,7 @@ void AddRuntimes(std::vector<Setting>* out) {
                       "What a pod is to the runtime: pinned namespaces, or a container of its own "
                       "that comes first.",
                       CRISP_NAMED_FIELD(runtimes, sandbox)));
+  AddHandlers(out);
   out->push_back(Make("cgroup_driver",
                       OneOfCodec<CgroupDriver>({{"cgroupfs", CgroupDriver::kCgroupfs},
                                                 {"systemd", CgroupDriver::kSystemd}}),
@@ -175,6 +148,22 @@ void AddRegistries(std::vector<Setting>* out) {
                       CRISP_FIELD(image.namespace_auth_dir)));
 }
 
+void AddSignatures(std::vector<Setting>* out) {
+  out->push_back(Make("image.signature_policy", OptionalPathCodec(), kRestart,
+                      "containers-policy.json(5): which images may be pulled, and who must have "
+                      "signed them. Read at every pull; the default file need not exist, one that "
+                      "is named here must.",
+                      CRISP_FIELD(image.signature_policy)));
+  out->push_back(Make("image.signature_policy_dir", OptionalPathCodec(), kRestart,
+                      "Directory of <namespace>.json: the policy for the pods of a namespace, "
+                      "instead of signature_policy.",
+                      CRISP_FIELD(image.signature_policy_dir)));
+  out->push_back(Make("image.registries_d", OptionalPathCodec(), kRestart,
+                      "containers-registries.d(5): where signatures of images are; read where the "
+                      "policy wants one.",
+                      CRISP_FIELD(image.registries_d)));
+}
+
 void AddImage(std::vector<Setting>* out) {
   out->push_back(Make("image.parallel_layers", IntegerCodec(1, 16), kRestart,
                       "Layers of one pull that are fetched and unpacked at a time.",
@@ -246,8 +235,9 @@ void AddContainers(std::vector<Setting>* out) {
   out->push_back(Make("default_capabilities", ListCodec(TextCodec("capability")), kRestart,
                       "Capabilities of containers that are not privileged.",
                       CRISP_FIELD(default_capabilities)));
-  out->push_back(Make("default_sysctls", TextMapCodec(), kRestart,
-                      "Sysctls of pods with a network of their own, unless the pod sets them.",
+  out->push_back(Make("default_sysctls", SysctlMapCodec(), kRestart,
+                      "Sysctls of pods, unless the pod sets them or shares the namespace with the "
+                      "host. Allowed are net.*, kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.*.",
                       CRISP_FIELD(default_sysctls)));
   out->push_back(Make("log_line_limit", SizeCodec(1 << 10, 1 << 20), kRestart,
                       "Longer lines of a container's log are written in parts.",
@@ -257,6 +247,58 @@ void AddContainers(std::vector<Setting>* out) {
   out->push_back(Make("metrics.address", AddressCodec(), kRestart,
                       "Prometheus metrics of the daemon at http://<address>/metrics. \"\": off.",
                       CRISP_FIELD(metrics_address)));
+}
+
+void AddResources(std::vector<Setting>* out) {
+  out->push_back(Make("default_ulimits", UlimitListCodec(), kRestart,
+                      "Resource limits of all containers' processes (setrlimit(2)). Without "
+                      "CAP_SYS_RESOURCE hard limits are crispd's own at most.",
+                      CRISP_FIELD(default_ulimits)));
+  out->push_back(Make("pids_limit", IntegerCodec(0, int64_t{1} << 22), kRestart,
+                      "Processes and threads of one container; 0: no limit but the pod's.",
+                      CRISP_FIELD(pids_limit)));
+  out->push_back(Make("blockio_config", OptionalPathCodec(), kRestart,
+                      "File of block I/O classes (YAML, key Classes, as containerd and CRI-O read "
+                      "it); pods ask by annotation blockio.resources.beta.kubernetes.io/pod or "
+                      ".../container.<name>.",
+                      CRISP_FIELD(blockio_config)));
+  out->push_back(Make("rdt_classes", ListCodec(TextCodec("resctrl group")), kRestart,
+                      "Groups below /sys/fs/resctrl that pods may ask for by annotation "
+                      "rdt.resources.beta.kubernetes.io/pod or .../container.<name>.",
+                      CRISP_FIELD(rdt_classes)));
+  out->push_back(Make("seccomp_notifier", BooleanCodec(), kRestart,
+                      "Pods may have the system calls that their seccomp profile blocks reported, "
+                      "by annotation io.crisp.seccompNotifierAction (stop: and be stopped).",
+                      CRISP_FIELD(seccomp_notifier)));
+  out->push_back(Make("infra_ctr_cpuset", CpuListCodec(), kRestart,
+                      "CPUs of crisp's own processes in pods: monitors and crisp-init. \"\": all.",
+                      CRISP_FIELD(infra_ctr_cpuset)));
+  out->push_back(Make("own_cgroup_parent", OwnCgroupParentCodec(), kRestart,
+                      "Cgroup below which the groups of crisp's own processes are made: monitors, "
+                      "helpers (runtimes, plugins) and pulls.",
+                      CRISP_FIELD(own_cgroup_parent)));
+}
+
+void AddWorkloads(std::vector<Setting>* out) {
+  out->push_back(Make("workloads.*.activation_annotation", TextCodec("annotation"), kRestart,
+                      "A pod with this annotation, whatever its value, is of the workload.",
+                      CRISP_NAMED_FIELD(workloads, activation_annotation),
+                      "target.workload.openshift.io/<name>"));
+  out->push_back(Make("workloads.*.annotation_prefix", TextCodec("annotation prefix"), kRestart,
+                      "<prefix>/<container> with a JSON object of cpushares, cpuquota, cpuperiod, "
+                      "cpulimit (thousandths of a CPU) or cpuset says it for one container.",
+                      CRISP_NAMED_FIELD(workloads, annotation_prefix)));
+  out->push_back(Make("workloads.*.cpu_shares", IntegerCodec(0, 262144), kRestart,
+                      "CPU shares instead of the containers' own; 0: theirs.",
+                      CRISP_NAMED_FIELD(workloads, cpu_shares)));
+  out->push_back(Make("workloads.*.cpu_quota", IntegerCodec(0, int64_t{1} << 40), kRestart,
+                      "CPU quota in microseconds, likewise.",
+                      CRISP_NAMED_FIELD(workloads, cpu_quota_us)));
+  out->push_back(Make("workloads.*.cpu_period", IntegerCodec(0, 1000000), kRestart,
+                      "Its period in microseconds, likewise.",
+                      CRISP_NAMED_FIELD(workloads, cpu_period_us)));
+  out->push_back(Make("workloads.*.cpuset", CpuListCodec(), kRestart, "CPUs, likewise (\"\").",
+                      CRISP_NAMED_FIELD(workloads, cpuset)));
 }
 
 // RFC 1123 labels, as Kubernetes wants of a RuntimeClass handler.
@@ -291,6 +333,8 @@ std::vector<Section> MakeSections() {
                    return OkStatus();
                  },
                  "crun"});
+  out.push_back(
+      {"cdi", "Devices that vendors describe (Container Device Interface).", nullptr, nullptr, {}});
   out.push_back({"binaries", "crisp's own programs.", nullptr, nullptr, {}});
   out.push_back({"network", "Pod networks (CNI).", nullptr, nullptr, {}});
   out.push_back({"image", "Images and where they come from.", nullptr, nullptr, {}});
@@ -310,6 +354,17 @@ std::vector<Section> MakeSections() {
   out.push_back({"lanes", "How many slow calls run at a time.", nullptr, nullptr, {}});
   out.push_back({"timeouts", "How long things may take.", nullptr, nullptr, {}});
   out.push_back({"metrics", "The daemon's own metrics.", nullptr, nullptr, {}});
+  out.push_back({"workloads",
+                 "CPU settings of the node's owner for pods with an annotation, by name.",
+                 [](const Config& c) { return KeysOf(c.workloads); },
+                 [](const std::string& name, Config* c) -> Status {
+                   if (name.empty() || name.find_first_of("/ ") != std::string::npos) {
+                     return InvalidArgument("'", name, "': allowed: a name without '/' and blanks");
+                   }
+                   c->workloads.try_emplace(name);
+                   return OkStatus();
+                 },
+                 "management"});
   return out;
 }
 
@@ -321,12 +376,16 @@ const std::vector<Setting>& Settings() {
     AddPlaces(&out);
     AddLog(&out);
     AddRuntimes(&out);
+    AddDevices(&out);
     AddNetwork(&out);
     AddRegistries(&out);
+    AddSignatures(&out);
     AddImage(&out);
     AddStreaming(&out);
     AddLimits(&out);
     AddContainers(&out);
+    AddResources(&out);
+    AddWorkloads(&out);
     return out;
   }();
   return table;

@@ -211,12 +211,21 @@ std::string ToJson(const Value& value, bool pretty) {
   return out;
 }
 
+bool IsC1Control(std::string_view text) {
+  return text.size() > 1 && text[0] == '\xC2' && static_cast<unsigned char>(text[1]) >= 0x80 &&
+         static_cast<unsigned char>(text[1]) < 0xA0;
+}
+
 std::string JsonQuote(std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";
   std::string out = "\"";
-  for (const char c : text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
     const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
+    if (IsC1Control(text.substr(i))) {
+      const auto low = static_cast<unsigned char>(text[++i]);
+      out += {'\\', 'u', '0', '0', kHex[low >> 4], kHex[low & 15]};
+    } else if (c == '"' || c == '\\') {
       out += {'\\', c};
     } else if (c == '\n') {
       out += "\\n";

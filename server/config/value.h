@@ -24,6 +24,8 @@ struct Value {
   std::vector<std::pair<std::string, Value>> entries;  // kMap
   std::string file;
   int line = 0;
+  // A scalar that was written without quotes and tag, so that YAML lets it be a number or boolean.
+  bool plain = false;
 
   // Out of line: a pair of a type that is being defined (clang 14 asks for it too early).
   Value();
@@ -59,7 +61,9 @@ std::string ToYaml(const Value& value, int indent = 0);
 std::string ToJson(const Value& value, bool pretty = false);
 // The scalar as YAML writes it.
 std::string YamlScalar(const Value& value);
-// With the quotes; invalid UTF-8 must have been replaced before.
+// A C1 control character (U+0080 to U+009F), which terminals obey as they obey ESC, at the front.
+bool IsC1Control(std::string_view text);
+// With the quotes; control characters are escaped; invalid UTF-8 must have been replaced before.
 std::string JsonQuote(std::string_view text);
 
 }  // namespace crisp::config

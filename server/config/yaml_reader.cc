@@ -7,29 +7,29 @@
 namespace crisp::config {
 namespace {
 
-constexpr int kMaxDepth = 16;     // our deepest key has five levels; aliases could nest without end
-constexpr int kMaxNodes = 10000;  // aliases of aliases multiply
+constexpr int kMaxDepth = 16;  // our deepest key has five levels; aliases could nest without end
 
-// `nodes`: how many were converted before.
-Result<Value> Convert(const YAML::Node& node, const std::string& file, int depth, int* nodes) {
+// `left`: how many more may be converted; aliases of aliases multiply.
+Result<Value> Convert(const YAML::Node& node, const std::string& file, int depth, int* left) {
   Value out;
   out.file = file;
   out.line = node.Mark().line + 1;
   if (depth > kMaxDepth) return InvalidArgument(out.Where(), ": nested too deeply");
-  if (++*nodes > kMaxNodes) {
-    return InvalidArgument(out.Where(), ": over ", kMaxNodes, " values, aliases counted each time");
+  if (--*left < 0) {
+    return InvalidArgument(out.Where(), ": too many values, aliases counted each time");
   }
   if (node.IsScalar()) {
     out.kind = Value::Kind::kString;
     out.text = node.Scalar();
+    out.plain = node.Tag() == "?";  // the non-specific tag (YAML 1.2, 3.3.2)
   } else if (node.IsSequence()) {
     out.kind = Value::Kind::kList;
     for (const YAML::Node& item : node)
-      out.items.push_back(CRISP_TRY(Convert(item, file, depth + 1, nodes)));
+      out.items.push_back(CRISP_TRY(Convert(item, file, depth + 1, left)));
   } else if (node.IsMap()) {
     out.kind = Value::Kind::kMap;
     for (const auto& entry : node) {
-      Value value = CRISP_TRY(Convert(entry.second, file, depth + 1, nodes));
+      Value value = CRISP_TRY(Convert(entry.second, file, depth + 1, left));
       value.line = entry.first.Mark().line + 1;  // the key's line is where people look
       if (!entry.first.IsScalar()) return InvalidArgument(value.Where(), ": a key must be text");
       const std::string key = entry.first.Scalar();
@@ -76,7 +76,7 @@ Status CheckOneDocument(const std::string& text, const std::string& file) {
 
 }  // namespace
 
-Result<Value> ReadYaml(const std::string& text, const std::string& file) {
+Result<Value> ReadYaml(const std::string& text, const std::string& file, int max_values) {
   try {
     CRISP_RETURN_IF_ERROR(CheckOneDocument(text, file));
     const YAML::Node document = YAML::Load(text);
@@ -85,8 +85,8 @@ Result<Value> ReadYaml(const std::string& text, const std::string& file) {
       empty.file = file;
       return empty;
     }
-    int nodes = 0;
-    Value out = CRISP_TRY(Convert(document, file, 0, &nodes));
+    int left = max_values;
+    Value out = CRISP_TRY(Convert(document, file, 0, &left));
     if (out.kind != Value::Kind::kMap) {
       return InvalidArgument(out.Where(), ": found ", out.KindName(),
                              ", but a configuration is a map of keys");

@@ -13,8 +13,12 @@
 
 namespace crisp::config {
 
-// `file` is for messages. Empty text gives an empty map.
-Result<Value> ReadYaml(const std::string& text, const std::string& file);
+inline constexpr int kMaxConfigValues = 10000;
+
+// `file` is for messages. Empty text gives an empty map. Text with more than `max_values` scalars,
+// lists and maps is an error.
+Result<Value> ReadYaml(const std::string& text, const std::string& file,
+                       int max_values = kMaxConfigValues);
 
 }  // namespace crisp::config
 

@@ -8,9 +8,11 @@
 #ifndef CRISP_SERVER_RPC_BACKEND_H_
 #define CRISP_SERVER_RPC_BACKEND_H_
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "base/core/cancel.h"
 #include "base/core/result.h"
@@ -60,6 +62,8 @@ struct Backend {
   Lane* work_lane = nullptr;
   Lane* pull_lane = nullptr;
   std::string default_handler;
+  // CDI specs and OCI hooks with mistakes, "path: what"; null: none.
+  std::function<std::vector<std::string>()> left_out;
 };
 
 // Quick.

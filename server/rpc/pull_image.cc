@@ -17,6 +17,9 @@ Status CheckHandler(const Backend& backend, const std::string& handler) {
 
 // The kubelet matches the start of the message, and sees it unchanged only with code UNKNOWN.
 Status ForKubelet(Status status) {
+  if (status.code() == Code::kPermissionDenied && status.sys_errno() == EKEYREJECTED) {
+    return std::move(status).Wrap("SignatureValidationFailed").WithCode(Code::kUnknown);
+  }
   if (status.code() != Code::kUnavailable) return status;
   return std::move(status).Wrap("RegistryUnavailable").WithCode(Code::kUnknown);
 }

@@ -200,7 +200,6 @@ class RuntimeCalls final : public v1::RuntimeService::CallbackService {
   CRISP_POD_QUICK(ListPodSandbox)
   CRISP_POD_QUICK(ListContainers)
   CRISP_POD_QUICK(ContainerStatus)
-  CRISP_POD_QUICK(UpdatePodSandboxResources)
 
   CRISP_POD_SLOW(RunPodSandbox)
   CRISP_POD_SLOW(StopPodSandbox)
@@ -210,6 +209,7 @@ class RuntimeCalls final : public v1::RuntimeService::CallbackService {
   CRISP_POD_SLOW(StopContainer)
   CRISP_POD_SLOW(RemoveContainer)
   CRISP_POD_SLOW(UpdateContainerResources)
+  CRISP_POD_SLOW(UpdatePodSandboxResources)
   CRISP_POD_SLOW(ReopenContainerLog)
   CRISP_POD_SLOW(ExecSync)
   CRISP_POD_SLOW(ContainerStats)

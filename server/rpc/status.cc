@@ -23,15 +23,14 @@ bool KernelHasRecursiveReadOnly() {
   return major > 5 || (major == 5 && minor >= 12);
 }
 
-void AddHandler(const std::string& name, const oci::RuntimeFeatures& features,
+void AddHandler(const std::string& name, const oci::RuntimeFeatures& features, bool user_namespaces,
                 v1::StatusResponse* response) {
   v1::RuntimeHandler* handler = response->add_runtime_handlers();
   handler->set_name(name);
   handler->mutable_features()->set_recursive_read_only_mounts(features.recursive_read_only &&
                                                               KernelHasRecursiveReadOnly());
-  // The kubelet sends pods with user namespaces to handlers that claim them; the pod room does not
-  // make any yet, whatever the runtime could.
-  handler->mutable_features()->set_user_namespaces(false);
+  // The kubelet sends pods with user namespaces only to handlers that claim them.
+  handler->mutable_features()->set_user_namespaces(user_namespaces);
 }
 
 void AddInfo(const Backend& backend, const network::Readiness& network,
@@ -45,6 +44,13 @@ void AddInfo(const Backend& backend, const network::Readiness& network,
   info["config"] = SanitizeUtf8(config::ToJson(value));
   info["version"] = CRISP_VERSION;
   if (!network.config_json.empty()) info["cniconfig"] = SanitizeUtf8(network.config_json);
+  if (backend.left_out) {
+    std::string text;
+    for (const std::string& problem : backend.left_out()) {
+      text += Cat(text.empty() ? "" : "; ", problem);
+    }
+    info["leftOut"] = text.empty() ? "none" : SanitizeUtf8(text);
+  }
   info["lastCNILoadStatus"] = network.ready ? "OK" : SanitizeUtf8(network.message);
 }
 
@@ -65,12 +71,16 @@ Status AnswerStatus(const Backend& backend, const v1::StatusRequest& request,
     network->set_message(SanitizeUtf8(readiness.message));
   }
 
+  bool any_user_namespaces = false;
   for (const oci::Runtime* handler : backend.pods->Runtimes()) {
+    const bool user_namespaces = backend.pods->CheckUserNamespaces(*handler).ok();
+    any_user_namespaces = any_user_namespaces || user_namespaces;
     if (handler->options().handler == backend.default_handler) {
-      AddHandler("", handler->features(), response);
+      AddHandler("", handler->features(), user_namespaces, response);
     }
-    AddHandler(handler->options().handler, handler->features(), response);
+    AddHandler(handler->options().handler, handler->features(), user_namespaces, response);
   }
+  response->mutable_features()->set_user_namespaces_host_network(any_user_namespaces);
   response->mutable_features()->set_supplemental_groups_policy(true);
   response->mutable_features()->set_mount_options(true);
   if (request.verbose()) AddInfo(backend, readiness, response);

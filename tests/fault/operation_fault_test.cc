@@ -29,12 +29,13 @@ const std::map<std::string, std::vector<std::string>>& Places() {
         "oci.monitor.launch.spawned", "oci.monitor.launch.created", "oci.runtime.start",
         "pod.run_pod_sandbox.row"}},
       {"CreateContainer",
-       {"image.mount_rootfs", "oci.monitor.launch", "oci.monitor.launch.spawned",
-        "oci.monitor.launch.created", "pod.create_container.row"}},
+       {"image.mount_rootfs", "image.mount_image", "oci.monitor.launch",
+        "oci.monitor.launch.spawned", "oci.monitor.launch.created", "pod.create_container.row"}},
       {"StartContainer",
        {"pod.start_container.before", "oci.runtime.start", "pod.start_container.started"}},
       {"ExecSync", {"oci.runtime.exec", "oci.runtime.exec.started"}},
       {"UpdateContainerResources", {"oci.runtime.update", "pod.update_container.applied"}},
+      {"UpdatePodSandboxResources", {"pod.update_pod_sandbox.applied"}},
       {"StopContainer", {"pod.stop_container.before", "pod.container_exit.row"}},
       {"RemoveContainer",
        {kUndoOfContainer, "oci.monitor.ensure_gone", "oci.runtime.delete",
@@ -96,6 +97,14 @@ class OperationFaultTest : public PodTest {
     const char* runtime = std::getenv("CRISP_FAULT_RUNTIME");  // NOLINT(concurrency-mt-unsafe)
     return runtime == nullptr ? "crun" : runtime;
   }
+  // With an image volume: the longest way here, too.
+  v1::ContainerConfig Config() const {
+    v1::ContainerConfig out = ContainerConfig("c", {"top"});
+    auto* mount = out.add_mounts();
+    mount->mutable_image()->set_image(kBusybox);
+    mount->set_container_path("/image");
+    return out;
+  }
   bool Is(const char* operation) const { return GetParam() == operation; }
 
   // A pod with a shared PID namespace and a port: the longest way through everything.
@@ -108,7 +117,7 @@ class OperationFaultTest : public PodTest {
     if (Is("RunPodSandbox")) return;
     pod_ = RunPod(sandbox_);
     if (Is("CreateContainer")) return;
-    container_ = CreateContainer(pod_, ContainerConfig("c", {"top"}), sandbox_);
+    container_ = CreateContainer(pod_, Config(), sandbox_);
     if (!Is("StartContainer")) {
       EXPECT_THAT(TryStart(container_), IsOk());
     }
@@ -116,7 +125,7 @@ class OperationFaultTest : public PodTest {
   Status Operate() {
     if (Is("RunPodSandbox")) return TryRunPod(sandbox_).status();
     if (Is("CreateContainer")) {
-      return TryCreate(pod_, ContainerConfig("c", {"top"}), sandbox_).status();
+      return TryCreate(pod_, Config(), sandbox_).status();
     }
     if (Is("StartContainer")) return TryStart(container_);
     if (Is("StopContainer")) return TryStop(container_, 0);
@@ -124,6 +133,12 @@ class OperationFaultTest : public PodTest {
     if (Is("StopPodSandbox")) return TryStopPod(pod_);
     if (Is("RemovePodSandbox")) return TryRemovePod(pod_);
     if (Is("ExecSync")) return TryExec(container_, {"true"}).status();
+    if (Is("UpdatePodSandboxResources")) {
+      v1::UpdatePodSandboxResourcesRequest request;
+      request.set_pod_sandbox_id(pod_);
+      request.mutable_resources()->set_cpu_shares(512);
+      return client().Call(request).status();
+    }
     v1::UpdateContainerResourcesRequest request;
     request.set_container_id(container_);
     request.mutable_linux()->set_cpu_shares(512);

@@ -6,6 +6,7 @@
 #include <cctype>
 #include <cstdlib>
 
+#include "base/core/file.h"
 #include "tests/support/pod_test.h"
 
 namespace crisp::test {
@@ -47,10 +48,37 @@ class StepFaultTest : public PodTest {
       v1::CreateContainerRequest request;
       request.set_pod_sandbox_id(pod_);
       *request.mutable_config() = ContainerConfig("c", {"top"});
+      if (!volume_.host_path().empty()) *request.mutable_config()->add_mounts() = volume_;
       *request.mutable_sandbox_config() = sandbox_;
       return client().Call(request, limit).status();
     }
     return Unimplemented("step table ", table, " has no operation in this test");
+  }
+  // Those that do something in a pod with a user namespace only, or something else there.
+  static bool HasUserNamespaceSteps(const std::string& failpoints) {
+    for (const char* step :
+         {".user_namespace", ".namespaces", ".rootfs", ".mapped_volumes", ".unmap_volumes"}) {
+      if (failpoints.find(step) != std::string::npos) return true;
+    }
+    return false;
+  }
+  void AddUserNamespace() {
+    const auto status = Must(client().Call(v1::StatusRequest()), "status");
+    if (!status.features().user_namespaces_host_network()) return;  // this machine has none
+    auto* userns = sandbox_.mutable_linux()
+                       ->mutable_security_context()
+                       ->mutable_namespace_options()
+                       ->mutable_userns_options();
+    for (auto* mapping : {userns->add_uids(), userns->add_gids()}) {
+      mapping->set_host_id(300000);
+      mapping->set_length(65536);
+    }
+    volume_.Clear();
+    volume_.set_host_path(daemon().Path("volume"));
+    volume_.set_container_path("/data");
+    *volume_.add_uidmappings() = userns->uids(0);
+    *volume_.add_gidmappings() = userns->gids(0);
+    ASSERT_THAT(EnsureDirectory(volume_.host_path()), IsOk());
   }
   // A daemon with these failpoints and, where the table needs one, a pod.
   void Prepare(const std::string& table, const std::string& failpoints) {
@@ -60,6 +88,7 @@ class StepFaultTest : public PodTest {
     // Shared PID namespace: the longest way through both tables.
     sandbox_.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(
         v1::POD);
+    if (HasUserNamespaceSteps(failpoints)) AddUserNamespace();
     KillAndRestart(table == "run_pod_sandbox" ? failpoints : "");
     if (table == "run_pod_sandbox" || HasFatalFailure()) return;
     pod_ = RunPod(sandbox_);
@@ -121,6 +150,7 @@ class StepFaultTest : public PodTest {
   }
 
   v1::PodSandboxConfig sandbox_;
+  v1::Mount volume_;  // of pods with a user namespace
   std::string pod_;
 };
 

@@ -4,6 +4,7 @@
 #include "fuzz.h"
 #include "image/image_config.h"
 #include "image/manifest.h"
+#include "image/pull/artifact.h"
 #include "image/pull/auth_challenge.h"
 #include "image/puller_protocol.h"
 #include "image/reference.h"
@@ -27,6 +28,21 @@ void RoundTrip(const Json& json, Read read, Write write) {
 void CheckDescriptor(const Descriptor& descriptor) {
   CRISP_REQUIRE(descriptor.size_bytes >= 0);
   CRISP_REQUIRE(Digest::Parse(descriptor.digest.ToString()).ok());
+}
+
+// Names become paths.
+void CheckArtifact(const Manifest& manifest) {
+  const auto files = ArtifactFiles(manifest);
+  if (!files.ok()) return;
+  CRISP_REQUIRE(files->size() <= manifest.layers.size());
+  for (const ArtifactFile& file : *files) {
+    const std::string bounded = Cat('/', file.name, '/');
+    for (const char* bad : {"//", "/./", "/../"}) {
+      CRISP_REQUIRE(bounded.find(bad) == std::string::npos);
+    }
+    CRISP_REQUIRE(file.name.find('\0') == std::string::npos);
+    CRISP_REQUIRE(file.diff_id.hex().size() == 64 && file.diff_id != file.blob.digest);
+  }
 }
 
 }  // namespace
@@ -59,6 +75,7 @@ CRISP_FUZZ(manifest) {
       CheckDescriptor(document->manifest.config);
       CRISP_REQUIRE(document->manifest.layers.size() <= kMaxLayers);
       for (const Descriptor& layer : document->manifest.layers) CheckDescriptor(layer);
+      CheckArtifact(document->manifest);
       continue;
     }
     CRISP_REQUIRE(document->entries.size() <= kMaxIndexEntries);
@@ -100,6 +117,7 @@ CRISP_FUZZ(puller_message) {
   RoundTrip(*json, LayerReportFromJson, write);
   RoundTrip(*json, LayerAnswerFromJson, write);
   RoundTrip(*json, ImageReportFromJson, write);
+  RoundTrip(*json, CheckedLayerFromJson, write);
   const Status error = ErrorFromJson(*json);
   CRISP_REQUIRE(!error.ok());
   const Status again = ErrorFromJson(ErrorToJson(error));

@@ -85,7 +85,7 @@ each("auth_challenge", [
     "Bearer realm=,service=,,", 'Negotiate abc==, Basic realm="z"', ", ,", "Bearer =x", '"', "a=b",
     'Bearer realm = "x" , service= y'])
 
-request = {"type": "request", "version": 2, "operation": "pull", "reference": "docker.io/library/x:y",
+request = {"type": "request", "version": 3, "operation": "pull", "reference": "docker.io/library/x:y",
            "endpoints": [{"url": "https://r", "repository": "x", "headers": {"a": "b"}, "ca_files": ["c"],
                           "resolve": True, "pull": True, "auth": {"username": "u", "password": "p"}}],
            "os": "linux", "architecture": "amd64", "layers_dir": "/l", "tmp_dir": "/t",
@@ -104,6 +104,80 @@ seed("puller_message", "image", image)
 seed("puller_message", "error", {"type": "error", "code": 5, "message": "no such image"})
 seed("puller_message", "error_bad", {"type": "error", "code": "5", "message": 1})
 seed("puller_message", "endpoints_object", dict(request, endpoints={"a": {}, "b": []}))
+seed("puller_message", "checked", {"type": "checked", "key": "ab", "has_record": True,
+                                   "difference_count": 2, "differences": ["a: gone", "b"]})
+seed("puller_message", "signatures", dict(request, signatures={
+    "origin": "p.json: quay.io", "lookaside": "https://l", "attachments": True, "requirements": [
+        {"sigstore": False, "keys": ["mQ=="], "identity": {"type": "matchRepository"}},
+        {"sigstore": True, "keys": ["YQ=="], "identity": {
+            "type": "remapIdentity", "prefix": "a/b", "signedPrefix": "c"}}]}))
+titled = [dict(descriptor, annotations={"org.opencontainers.image.title": title})
+          for title in ("model.bin", "docs/a", "../x", "docs")]
+artifact = dict(manifest, config=dict(config, mediaType="application/vnd.oci.empty.v1+json"))
+seed("manifest", "artifact_files", dict(artifact, layers=titled[:2] + [descriptor]))
+seed("manifest", "artifact_escape", dict(artifact, layers=titled[2:3]))
+seed("manifest", "artifact_conflict", dict(artifact, layers=titled[1:]))
+
+each("toml", [
+    "", "a = 1\n[b]\nx = true\n[a.c]\ny = [\"1\", {z = 1979-05-27}]\n", "a = \n", "a = 1\na = 2\n",
+    "[[r]]\nx = 'l'\n[[r]]\n", "a = \"\"\"\nb\n\"\"\"\n", "a.b.c = 1.5\n", "a = [" * 40, b"a = \"\xff\"",
+    "\ufeffa = 0xff\n", "a = {b = {c = []}}\n", "# only\n",
+    "[%", "[[[", "[a.%]", "\ufe96a0= 5xff\n"])
+each("registries_conf", [
+    'unqualified-search-registries = ["docker.io", "quay.io"]\nshort-name-mode = "enforcing"\n',
+    '[[registry]]\nprefix = "quay.io/team"\nlocation = "m:5000/x"\ninsecure = true\n'
+    '[[registry.mirror]]\nlocation = "m2"\npull-from-mirror = "digest-only"\n',
+    '[[registry]]\nprefix = "*.example.com"\nblocked = true\n', '[aliases]\n"app" = "quay.io/team/app"\n',
+    '[registries.search]\nregistries = ["a"]\n[registries.block]\nregistries = ["b"]\n',
+    "[[registry]]\n", '[[registry]]\nlocation = 5\n', "unqualified-search-registries = 1\n",
+    '[[registry]]\nprefix = ""\nlocation = ""\n'])
+each("hosts_toml", [
+    'server = "https://registry-1.docker.io"\n[host."https://mirror:5000"]\ncapabilities = ["pull"]\n',
+    '[host."http://m/v2/x"]\noverride_path = true\nskip_verify = true\nca = ["a.pem", "/b.pem"]\n'
+    'client = [["c", "k"]]\n[host."http://m/v2/x".header]\nx-a = ["b", "c"]\n',
+    '[host."mirror"]\n', 'server = "ftp://x"\n', 'client = "c"\n', '[host]\n', '[host.""]\n',
+    '[host."https://a/"]\ncapabilities = ["push", "fly"]\n'])
+each("credential_file", [
+    {"auths": {"quay.io/team": {"auth": "dTpw"}, "https://index.docker.io/v1/": {
+        "username": "u", "password": "p", "identitytoken": "t"}}},
+    {"auths": {"localhost:5000": {"registrytoken": "t"}, "x": {}}}, {"auths": []}, {"auths": {"x": 1}},
+    {"auths": {"x": {"auth": "?"}}}, {"auths": {"x": {"auth": "dQ=="}}}, {"credHelpers": {"x": "y"}}, "{"])
+each("pinned_images", ["registry.k8s.io/pause:3.10\nquay.io/*\n*pause*\n", "*", "**\n***\n", "a b\n",
+                       "x\n\n*x\n", "nginx"])
+each("tree_record", [
+    "crisp-tree 1\n", b"a\0f 0755 0:0 1 1700000000.0\0", b"\0\0\0", b"\x28\xb5\x2f\xfd\x00", "x" * 5000,
+    b"b\0d 0755 0:0 1.0\0a\0d 0755 0:0 1.0\0"])
+accept = {"type": "insecureAcceptAnything"}
+gpg = {"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/k",
+       "signedIdentity": {"type": "remapIdentity", "prefix": "quay.io/team", "signedPrefix": "a.example"}}
+sigstore = {"type": "sigstoreSigned", "keyDatas": ["YQ=="],
+            "signedIdentity": {"type": "exactReference", "dockerReference": "docker.io/library/x:latest"}}
+each("signature_policy", [
+    {"default": [accept]},
+    {"default": [{"type": "reject"}], "transports": {"docker": {
+        "quay.io": [gpg, sigstore], "*.example.com": [accept], "docker.io/library/x:latest": [sigstore],
+        "": [dict(gpg, signedIdentity={"type": "matchExact"})]}, "docker-daemon": {"": [accept]}}},
+    {"default": [{"type": "sigstoreSigned", "fulcio": {}, "rekorPublicKeyPath": "/r"}]},
+    {"default": [dict(gpg, keyData="YQ==")]}, {"default": [dict(gpg, keyPath="k")]}, {"default": []}, {},
+    {"default": [accept], "transports": {"docker": {"a*b": [accept]}}},
+    {"default": [accept], "transports": {"": {"x": [accept]}}},
+    '{"default":[{"type":"reject","type":"insecureAcceptAnything"}]}',
+    {"default": [dict(sigstore, signedIdentity={"type": "exactRepository", "dockerRepository": "a:b"})]}])
+claim = {"critical": {"type": "atomic container signature", "image": {"docker-manifest-digest": SHA},
+                      "identity": {"docker-reference": "quay.io/team/app:1"}},
+         "optional": {"creator": "x", "timestamp": 1}}
+each("signed_claim", [
+    claim, dict(claim, critical=dict(claim["critical"], type="cosign container image signature")),
+    dict(claim, more=1), dict(claim, critical={}), dict(claim, optional=None), {"critical": 1},
+    json.dumps(claim).replace('"critical"', '"critical": {}, "critical"', 1)])
+each("signing_keys", [
+    "-----BEGIN PGP PUBLIC KEY BLOCK-----\nVersion: x\n\nZm9v\nYmFy\n=abcd\n"
+    "-----END PGP PUBLIC KEY BLOCK-----\n", "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nZm9v", b"\x99\x01",
+    "[GNUPG:] NEWSIG\n[GNUPG:] PLAINTEXT 62 1 \n[GNUPG:] GOODSIG 1 x\n[GNUPG:] VALIDSIG 2\n",
+    "[GNUPG:] NEWSIG\n[GNUPG:] BADSIG 1 x\n", "[GNUPG:]", "Zm9vYg==",
+    "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE4EL9YGn8tVoDYj+4bUIQLDELNhHT\n"
+    "cbM8Na+bv4uNlmPpT0HpfCQUhqUSWe9IGTg4vnI/ZcH+TQMNcQCUbMBkkg==\n-----END PUBLIC KEY-----\n",
+    "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n"])
 
 
 def frame(text, size=None):
@@ -310,9 +384,58 @@ seed("seccomp", "numbers", {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet"
      "args": [{"index": 1.5, "value": 2**64 - 1, "op": "SCMP_CMP_GE"}]}]})
 seed("seccomp", "float", {"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
     {"names": ["read"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 1, "value": 1.8e19, "op": "SCMP_CMP_GE"}]}]})
+listener = {"ociVersion": "1.0.2", "fds": ["seccompFd"], "pid": 7, "metadata": "c1 1 mkdir:13 mount:1",
+            "state": {"ociVersion": "1.0.2", "id": "c1", "status": "creating", "pid": 7, "bundle": "/b"}}
+seed("seccomp_listener", "full", listener)
+seed("seccomp_listener", "no_metadata", {"fds": [], "metadata": 1})
+seed("seccomp_listener", "cut", json.dumps(listener)[:100])
+each("seccomp_listener", ["c1 1", "c1 1 mkdir:13", "c1", " 1", "c1 1 ", "c1 1  a:1", "c1 4096", "c1 1 :1",
+                          "c1 1 a:b:2", "[" * 5000])
 seed("seccomp", "types", {"defaultAction": 1, "syscalls": {"a": 1}})
 seed("seccomp", "min_kernel", {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
     {"names": ["read"], "action": "SCMP_ACT_LOG", "includes": {"minKernel": "x.y"}}]})
+
+edits = {"env": ["A=1"], "additionalGids": [5, 0],
+         "deviceNodes": [{"path": "/dev/x", "hostPath": "/dev/y", "type": "c", "major": 1, "minor": 3,
+                          "fileMode": 438, "permissions": "rw", "uid": 0, "gid": 44}],
+         "mounts": [{"hostPath": "/a", "containerPath": "/b", "type": "none", "options": ["bind", "ro"]}],
+         "hooks": [{"hookName": "createContainer", "path": "/h", "args": ["h"], "env": ["K=V"], "timeout": 3}],
+         "intelRdt": {"closID": "gold", "l3CacheSchema": "L3:0=f", "schemata": ["MB:0=50"],
+                      "enableMonitoring": True},
+         "netDevices": [{"hostInterfaceName": "e0", "name": "gpu0"}]}
+cdi = {"cdiVersion": "1.1.0", "kind": "vendor.com/gpu", "annotations": {"a": "b"}, "containerEdits": {"env": ["ALL=1"]},
+       "devices": [{"name": "0:1", "annotations": {"c": "d"}, "containerEdits": edits}]}
+seed("cdi_spec", "full", cdi)
+seed("cdi_spec", "old", dict(cdi, cdiVersion="0.3.0"))
+seed("cdi_spec", "version", dict(cdi, cdiVersion="1.-1.99999999999"))
+seed("cdi_spec", "twice", dict(cdi, devices=cdi["devices"] * 2))
+seed("cdi_spec", "numbers", dict(cdi, devices=[{"name": "x", "containerEdits": {
+    "deviceNodes": [{"path": "/d", "major": 2**31, "uid": 2**32, "fileMode": -1}]}}]))
+seed("cdi_spec", "types", {"cdiVersion": 1, "kind": [], "devices": {}})
+seed("cdi_spec", "nulls", dict(cdi, annotations=None, devices=[{"name": "x", "containerEdits": None}]))
+seed("cdi_spec", "keys_twice", '{"cdiVersion": "0.6.0", "kind": "a/b", "kind": "a/c", "devices": [{"name": "x"}]}')
+each("cdi_names", ["vendor.com/gpu=0", "v/c=a,v/c=b:1", "v/c=", "=x", "v=c", "v/c=x,", ",", "V-1.x/c_d=9.-_z",
+                   "v/c=x=y", "v/" + "c" * 64 + "=x", "v" * 254 + "/c=x", "v/c=\u00e4"])
+hook_file = {"version": "1.0.0", "hook": {"path": "/h", "args": ["h"], "env": ["K=V"], "timeout": 3},
+             "when": {"always": True, "annotations": {"^a\\.b$": ".*"}, "commands": [".*/init$"], "hasBindMounts": True},
+             "stages": ["prestart", "poststop"]}
+seed("hook_file", "full", hook_file)
+seed("hook_file", "old", {"hook": "/h", "stages": ["prestart"], "cmds": [".*"]})
+seed("hook_file", "pattern", dict(hook_file, when={"commands": ["(", "[[:x:]]", "a{1,9}{2,99999}", "\\1"]}))
+seed("hook_file", "repeats", dict(hook_file, when={"commands": ["((a{30}){30}){30}"]}))
+seed("hook_file", "no_when", dict(hook_file, when={}))
+seed("hook_file", "stage", dict(hook_file, stages=["later"]))
+base = {"process": {"env": ["A=2", "B=3"], "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 1, "hard": 2}], "args": ["x"]},
+        "mounts": [{"destination": "/proc"}, {"destination": "/data", "type": "tmpfs"}], "annotations": {"a": "b"},
+        "hooks": {"prestart": [{"path": "/i"}]}, "root": {"path": "/r"},
+        "linux": {"devices": [{"path": "/dev/x"}], "sysctl": {"a": "b"}, "seccomp": {"defaultAction": "x"},
+                  "resources": {"devices": [{"allow": False}, {"allow": True}], "cpu": {"shares": 5}}}}
+seed("base_spec", "full", base)
+seed("base_spec", "types", {"process": [], "mounts": {}})
+seed("base_spec", "hooks", {"hooks": {"prestart": 1}})
+seed("base_spec", "mounts", {"mounts": [{"destination": 1}]})
+seed("base_spec", "process", {"process": {"user": 5, "env": ["x"]}})
+seed("base_spec", "pointers", {"linux": {"a/b": {"~": 1}}, "~0": [], "": {"": {}}})
 
 
 # --- conmon ---------------------------------------------------------------------------------------
@@ -422,6 +545,14 @@ each("quantity", ["10M", "1.5Gi", "2e6", "500k", "0", "-1", "1E400", "1e-3", ".5
                   "nan", "inf", "1e", "1e+", "+1k", "1n"])
 
 # --- server ---------------------------------------------------------------------------------------
+each("blockio", [
+    "Classes:\n  slow:\n  - Weight: 80\n  - Devices: [/dev/sd*]\n    ThrottleReadBps: 60M\n",
+    "Classes: {a: [{Devices: [/a], ThrottleWriteIOPS: 1Ki}]}", "Classes: []", "Classes: {a: [1]}",
+    "Classes: {a: [{Weight: 99999999999999999999}]}", "Classes: {a: [{ThrottleReadBps: 1}]}", "- x", ""])
+each("yaml_json", [
+    "a: 1\nb: 0660\nc: 0x1F\nd: -0o17\ne: 1.5e3\nf: 0.5\ng: .5\n", "a: yes\nb: true\nc: ~\nd:\ne: null\n",
+    "a: '1'\nb: \"true\"\nc: !!str 5\n", "a: &x [1, 2]\nb: *x\n", "cdiVersion: 0.6.0\nkind: v/c\n", "a: \x00\n",
+    "a: 99999999999999999999\nb: -9223372036854775808\nc: 1e999\n", "? [a]\n: b\n", "a: \u00e4\u2028\n", "{", "- 1\n"])
 each("config", [
     "root: /var/lib/crisp\nstate: /run/crisp\nlog:\n  level: debug\n",
     "runtimes:\n  default: runc\n  handlers:\n    runc:\n      path: /usr/bin/runc\n", "a: 1\na: 2\n",

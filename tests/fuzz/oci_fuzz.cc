@@ -1,10 +1,14 @@
 // What OCI runtimes print, what images bring, and profiles that users write.
 #include "fuzz.h"
 #include "oci/account_files.h"
+#include "oci/base_spec.h"
+#include "oci/cdi_spec.h"
+#include "oci/hook_file.h"
 #include "oci/runtime_errors.h"
 #include "oci/runtime_features.h"
 #include "oci/runtime_json.h"
 #include "oci/seccomp.h"
+#include "oci/seccomp_notify.h"
 #include "oci/spec.h"
 
 namespace crisp::oci {
@@ -83,6 +87,81 @@ CRISP_FUZZ(seccomp) {
   CRISP_REQUIRE(again.ok());
   const Result<std::string> json_again = SeccompToJson(*again);
   CRISP_REQUIRE(json_again.ok() && *json_again == *json);
+}
+
+CRISP_FUZZ(seccomp_listener) {
+  const Result<SeccompListenerData> data = ParseListenerMessage(input);
+  if (!data.ok()) {
+    CRISP_REQUIRE(data.status().code() == Code::kDataLoss ||
+                  data.status().code() == Code::kUnavailable);
+  }
+  const Result<SeccompListenerData> own = DecodeListenerData(input);
+  if (!own.ok()) return;
+  CRISP_REQUIRE(!own->container_id.empty() && own->errno_ret >= 0);
+  const Result<SeccompListenerData> again = DecodeListenerData(EncodeListenerData(*own));
+  CRISP_REQUIRE(again.ok() && again->container_id == own->container_id);
+  CRISP_REQUIRE(again->errno_ret == own->errno_ret && again->of_calls == own->of_calls);
+}
+
+CRISP_FUZZ(cdi_spec) {
+  const Result<CdiSpec> spec = ParseCdiSpec(std::string(input));
+  if (!spec.ok()) {
+    CRISP_REQUIRE(spec.status().code() == Code::kInvalidArgument);
+    return;
+  }
+  CRISP_REQUIRE(!spec->devices.empty());
+  for (const CdiDevice& device : spec->devices) {
+    const Result<CdiName> name = ParseCdiName(Cat(spec->kind, "=", device.name));
+    CRISP_REQUIRE(name.ok() && name->kind == spec->kind && name->device == device.name);
+    for (const CdiDeviceNode& node : device.edits.device_nodes) {
+      CRISP_REQUIRE(node.path.starts_with('/') && node.host_path.starts_with('/'));
+      CRISP_REQUIRE(node.major >= 0 && node.minor >= 0);
+    }
+    for (const auto& [stage, hook] : device.edits.hooks) {
+      CRISP_REQUIRE(!HookStageName(stage).empty() && hook.path.starts_with('/'));
+      CRISP_REQUIRE(!hook.timeout_s || *hook.timeout_s > 0);
+    }
+    for (const uint32_t gid : device.edits.additional_gids) CRISP_REQUIRE(gid != 0);
+  }
+}
+
+CRISP_FUZZ(cdi_names) {
+  const std::string text(input);
+  const bool one = ParseCdiName(text).ok();
+  const auto listed = CdiDevicesOfAnnotations({{"cdi.k8s.io/x", text}});
+  if (one) CRISP_REQUIRE(listed.ok() && *listed == std::vector<std::string>{text});
+  if (listed.ok()) {
+    for (const std::string& name : *listed) CRISP_REQUIRE(ParseCdiName(name).ok());
+  }
+  (void)CdiDevicesOfAnnotations({{"cdi.k8s.io/" + text, "v/c=d"}});
+}
+
+CRISP_FUZZ(hook_file) {
+  const Result<HookFile> file = ParseHookFile(std::string(input));
+  if (!file.ok()) {
+    CRISP_REQUIRE(file.status().code() == Code::kInvalidArgument);
+    return;
+  }
+  CRISP_REQUIRE(!file->stages.empty() && file->hook.path.starts_with('/'));
+}
+
+CRISP_FUZZ(base_spec) {
+  const Result<std::string> base = ParseBaseSpec(std::string(input));
+  if (!base.ok()) {
+    CRISP_REQUIRE(base.status().code() == Code::kInvalidArgument);
+    return;
+  }
+  const Result<std::string> again = ParseBaseSpec(*base);
+  CRISP_REQUIRE(again.ok() && *again == *base);
+  Spec spec;
+  spec.base_json = *base;
+  spec.process.env = {"A=1"};
+  spec.mounts = {{"/proc", "proc", "proc", {}}};
+  spec.hooks[HookStage::kPrestart] = {{"/h", {}, {}, {}}};
+  const Result<std::string> merged = ToJson(spec);
+  CRISP_REQUIRE(merged.ok());
+  CRISP_REQUIRE(ProcessFromSpecJson(*merged).ok() ||
+                ProcessFromSpecJson(*merged).status().code() == Code::kDataLoss);
 }
 
 }  // namespace crisp::oci

@@ -1,6 +1,8 @@
 // The daemon's configuration and its metrics endpoint.
 #include "fuzz.h"
+#include "server/config/blockio_file.h"
 #include "server/config/load.h"
+#include "server/config/yaml_json.h"
 #include "server/config/yaml_reader.h"
 #include "server/metrics/http_endpoint.h"
 
@@ -42,6 +44,35 @@ CRISP_FUZZ(config) {
   CRISP_REQUIRE(config_again.ok());
   const Changes changes = Compare(*config, *config_again);
   CRISP_REQUIRE(changes.reloadable.empty() && changes.need_restart.empty());
+}
+
+CRISP_FUZZ(blockio) {
+  const Result<BlockioClasses> classes = ParseBlockio(std::string(input), "fuzz.yaml");
+  if (!classes.ok()) {
+    CRISP_REQUIRE(classes.status().code() == Code::kInvalidArgument);
+    return;
+  }
+  for (const auto& [name, rules] : *classes) {
+    for (const BlockioRule& rule : rules) {
+      CRISP_REQUIRE(!rule.weight || (*rule.weight >= 10 && *rule.weight <= 1000));
+      for (const std::string& device : rule.devices) CRISP_REQUIRE(device.starts_with('/'));
+      if (rule.devices.empty()) CRISP_REQUIRE(!rule.read_bps && !rule.write_iops);
+    }
+  }
+}
+
+// What comes out is JSON, whose flow style YAML has too, and it stays as it is.
+CRISP_FUZZ(yaml_json) {
+  const Result<std::string> json = YamlToJson(std::string(input), "fuzz.yaml");
+  if (!json.ok()) {
+    CRISP_REQUIRE(json.status().code() == Code::kInvalidArgument);
+    return;
+  }
+  const Result<Value> tree = ReadYaml(std::string(input), "fuzz.yaml");
+  if (!tree.ok() || HasLongKey(*tree)) return;
+  const Result<std::string> again = YamlToJson(*json, "again.yaml");
+  CRISP_REQUIRE(again.ok());
+  CRISP_REQUIRE(*again == *json);
 }
 
 }  // namespace crisp::config

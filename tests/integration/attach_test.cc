@@ -70,6 +70,9 @@ TEST_P(AttachTest, TwoAtOnceSeeTheSame) {
   StdioClient one = Attach();
   StdioClient two = Attach();
   ASSERT_TRUE(one.ok() && two.ok());
+  // A client is told nothing when it is attached: it has been once it hears itself.
+  two.Send("two is there\n");
+  EXPECT_TRUE(two.AwaitOut("two is there\n"));
   one.Send("from one\n");
   EXPECT_TRUE(one.AwaitOut("from one\n"));
   EXPECT_TRUE(two.AwaitOut("from one\n"));

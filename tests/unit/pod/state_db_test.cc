@@ -73,6 +73,7 @@ TEST_F(StateDbTest, AContainerSurvivesReopeningAndReplacement) {
   row.image_ref = "r@sha256:2";
   row.image_name = "r:1";
   row.stop_signal = 15;
+  row.image_volume_ids = {"sha256:a", "sha256:b", "sha256:a"};
   row.user = {1000, 1000, {7, 50000}};
   row.resources.set_cpu_quota(-1);
   row.process = {1, 2, 3};
@@ -93,6 +94,7 @@ TEST_F(StateDbTest, AContainerSurvivesReopeningAndReplacement) {
   EXPECT_EQ(read.image_ref, "r@sha256:2");
   EXPECT_EQ(read.image_name, "r:1");
   EXPECT_EQ(read.stop_signal, 15);
+  EXPECT_EQ(read.image_volume_ids, row.image_volume_ids);
   EXPECT_EQ(read.user.uid, 1000u);
   EXPECT_EQ(read.user.additional_gids, (std::vector<uint32_t>{7, 50000}));
   EXPECT_EQ(read.resources.cpu_quota(), -1);
@@ -123,8 +125,8 @@ TEST_F(StateDbTest, RefusesRubbishAndNewerSchemas) {
 TEST_F(StateDbTest, AConfigThatCannotBeReadIsDataLoss) {
   db_.reset();
   {
-    // The schema is there already: one pseudo migration says that version 1 is known.
-    constexpr std::array<std::string_view, 1> kKnown = {""};
+    // The schema is there already: pseudo migrations say that it is known.
+    constexpr std::array<std::string_view, 2> kKnown = {"", ""};
     auto raw = Database::Open(Path(), Durability::kNormal, kKnown);
     ASSERT_TRUE(raw.ok());
     ASSERT_TRUE((*raw)

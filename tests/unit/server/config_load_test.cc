@@ -109,6 +109,42 @@ default_sysctls: {}
   EXPECT_THAT(config.default_sysctls, IsEmpty());
 }
 
+TEST_F(ConfigLoadTest, HandlersAndDevices) {
+  WriteMain(R"(
+runtimes:
+  crun:
+    type: oci
+    allowed_annotations: [run.oci., io.example/x]
+    default_annotations: {a: b}
+    base_spec: /etc/crisp/base.json
+    monitor_env: {K: V}
+    privileged_seccomp_profile: /etc/crisp/p.json
+cdi: {spec_dirs: [/a]}
+hooks_dirs: []
+additional_devices: ["/dev/fuse", "/dev/net:/dev/n:rw"]
+device_ownership_from_security_context: true
+)");
+  const Result<Loaded> loaded = LoadAll();
+  ASSERT_TRUE(loaded.ok()) << loaded.status().ToString();
+  const Config& config = loaded->config;
+  const RuntimeHandler& crun = config.runtimes.at("crun");
+  EXPECT_THAT(crun.allowed_annotations, ElementsAre("run.oci.", "io.example/x"));
+  EXPECT_EQ(crun.default_annotations.at("a"), "b");
+  EXPECT_EQ(crun.base_spec, "/etc/crisp/base.json");
+  EXPECT_EQ(crun.monitor_env.at("K"), "V");
+  EXPECT_EQ(crun.privileged_seccomp_profile, "/etc/crisp/p.json");
+  EXPECT_THAT(config.cdi.spec_dirs, ElementsAre("/a"));
+  EXPECT_THAT(config.hooks_dirs, IsEmpty());
+  EXPECT_THAT(config.additional_devices, ElementsAre("/dev/fuse", "/dev/net:/dev/n:rw"));
+  EXPECT_TRUE(config.device_ownership_from_security_context);
+  EXPECT_THAT(ErrorOf("runtimes: {crun: {type: vm}}\n"), HasSubstr("'vm': allowed: oci"));
+  EXPECT_THAT(ErrorOf("runtimes: {crun: {allowed_annotations: [\"\"]}}\n"),
+              HasSubstr("allowed: the beginning of annotations' keys"));
+  EXPECT_THAT(ErrorOf("runtimes: {crun: {monitor_env: {A=B: x}}}\n"), HasSubstr("without '='"));
+  EXPECT_THAT(ErrorOf("additional_devices: [\"fuse\"]\n"),
+              HasSubstr("'fuse': allowed: a device node"));
+}
+
 TEST_F(ConfigLoadTest, UnknownKeysNameFileLineAndWhatIsAllowed) {
   const std::string message = ErrorOf("root: /a\nlog:\n  level: info\n  lvl: info\n");
   EXPECT_THAT(message, HasSubstr(Cat(main_, ":4: log.lvl: unknown key")));

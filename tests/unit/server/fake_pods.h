@@ -78,11 +78,9 @@ class FakePods final : public pod::PodService {
   Status ContainerStatus(const v1::ContainerStatusRequest&, v1::ContainerStatusResponse*) override {
     return NotFound("container");
   }
-  Status UpdatePodSandboxResources(const v1::UpdatePodSandboxResourcesRequest&,
-                                   v1::UpdatePodSandboxResourcesResponse*) override {
-    return OkStatus();
-  }
   std::vector<oci::Runtime*> Runtimes() const override { return runtimes; }
+  Status CheckUserNamespaces(const oci::Runtime&) const override { return user_namespaces; }
+  Status user_namespaces = Unimplemented("not on this machine");
 
   // Answers StopContainer when its client gives up, and records what it was told.
   void StopContainer(v1::StopContainerRequest, CancelToken cancel,
@@ -105,6 +103,7 @@ class FakePods final : public pod::PodService {
   CRISP_FAKE_SLOW(StartContainer)
   CRISP_FAKE_SLOW(RemoveContainer)
   CRISP_FAKE_SLOW(UpdateContainerResources)
+  CRISP_FAKE_SLOW(UpdatePodSandboxResources)
   CRISP_FAKE_SLOW(ReopenContainerLog)
   CRISP_FAKE_SLOW(ExecSync)
   CRISP_FAKE_SLOW(ContainerStats)

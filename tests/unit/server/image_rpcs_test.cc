@@ -101,6 +101,12 @@ TEST_F(ImageRpcsTest, PullErrorsAreTheKubeletsWords) {
   const auto down = Pull(PullRequest("r/x:1"));
   EXPECT_EQ(down.status().code(), Code::kUnknown);
   EXPECT_EQ(down.status().message(), "RegistryUnavailable: connect r: refused");
+  rooms_.images.pull_error = Status(Code::kPermissionDenied, "policy: no", EKEYREJECTED);
+  const auto unsigned_image = Pull(PullRequest("r/x:1"));
+  EXPECT_EQ(unsigned_image.status().code(), Code::kUnknown);
+  EXPECT_EQ(unsigned_image.status().message(), "SignatureValidationFailed: policy: no");
+  rooms_.images.pull_error = Status(Code::kPermissionDenied, "HTTP 403");
+  EXPECT_EQ(Pull(PullRequest("r/x:1")).status().code(), Code::kPermissionDenied);
   rooms_.images.pull_error = NotFound("manifest");
   EXPECT_EQ(Pull(PullRequest("r/x:1")).status().code(), Code::kNotFound);
   EXPECT_EQ(Pull(PullRequest("")).status().code(), Code::kInvalidArgument);

@@ -20,6 +20,19 @@ std::string Json(std::string_view message, log::Fields fields) {
   return FormatLogJson(message, std::span(fields.begin(), fields.size()));
 }
 
+// What a container or a registry writes must not reach a terminal as a command: ESC, DEL, and CSI
+// as one character (U+009B, ECMA-48), which some terminals obey.
+TEST(LoggingTest, ControlCharactersAreEscaped) {
+  EXPECT_EQ(Text("x", {{"a", "\x1b[2J"},
+                       {"b", "\x7f"},
+                       {"c",
+                        "\xc2\x9b"
+                        "2J"},
+                       {"d", "\xc3\x9b"}}),
+            "x a=\"\\u001b[2J\" b=\"\\u007f\" c=\"\\u009b2J\" d=\xc3\x9b");
+  EXPECT_EQ(Json("x", {{"c", "\xc2\x85"}}), "\"msg\":\"x\",\"c\":\"\\u0085\"");
+}
+
 TEST(LoggingTest, TextQuotesWhatHasSpaces) {
   EXPECT_EQ(Text("done", {}), "done");
   EXPECT_EQ(Text("done", {{"pid", 7}, {"path", "/a b"}, {"empty", ""}, {"eq", "a=b"}}),

@@ -33,6 +33,35 @@ TEST(RoomOptionsTest, EveryRoomGetsItsSettings) {
   EXPECT_EQ(pod.default_capabilities.size(), 14u);
 }
 
+TEST(RoomOptionsTest, HandlersAndDevices) {
+  config::Config config;
+  config::RuntimeHandler& handler = config.runtimes["crun"];
+  handler.path = "/bin/crun";
+  handler.allowed_annotations = {"run.oci."};
+  handler.default_annotations = {{"a", "b"}};
+  handler.base_spec = "/base.json";
+  handler.monitor_env = {{"K", "V"}};
+  handler.privileged_seccomp_profile = "/p.json";
+  const oci::RuntimeOptions options = ToRuntimeOptions(config, "crun");
+  EXPECT_EQ(options.allowed_annotations, handler.allowed_annotations);
+  EXPECT_EQ(options.default_annotations, handler.default_annotations);
+  EXPECT_EQ(options.base_spec, "/base.json");
+  EXPECT_EQ(options.monitor_env, std::vector<std::string>{"K=V"});
+  EXPECT_EQ(options.privileged_seccomp_profile, "/p.json");
+
+  config.additional_devices = {"/dev/fuse:/dev/x:rw"};
+  config.device_ownership_from_security_context = true;
+  const pod::Options pod = ToPodOptions(config);
+  ASSERT_EQ(pod.additional_devices.size(), 1u);
+  EXPECT_EQ(pod.additional_devices[0].host_path, "/dev/fuse");
+  EXPECT_EQ(pod.additional_devices[0].container_path, "/dev/x");
+  EXPECT_EQ(pod.additional_devices[0].permissions, "rw");
+  EXPECT_TRUE(pod.device_ownership_from_security_context);
+  const oci::CdiOptions cdi = ToCdiOptions(config);
+  EXPECT_EQ(cdi.directories, (std::vector<std::string>{"/etc/cdi", "/var/run/cdi"}));
+  EXPECT_EQ(*cdi.yaml_to_json("a: 1", "f"), R"({"a":1})");
+}
+
 TEST(RoomOptionsTest, OwnCgroupsDifferByStateDirectory) {
   config::Config config;
   EXPECT_EQ(OwnCgroup(config, "helpers"), "/crisp.helpers");

@@ -60,6 +60,18 @@ TEST(StatusRpcTest, HandlersIncludeTheUnnamedDefault) {
             response.runtime_handlers(1).features().recursive_read_only_mounts());
   EXPECT_FALSE(response.runtime_handlers(2).features().recursive_read_only_mounts());
   EXPECT_FALSE(response.runtime_handlers(1).features().user_namespaces());
+  EXPECT_FALSE(response.features().user_namespaces_host_network());
+}
+
+TEST(StatusRpcTest, UserNamespacesAreThePodRoomsToSay) {
+  FakeRooms rooms;
+  rooms.pods.user_namespaces = OkStatus();
+  v1::StatusResponse response;
+  ASSERT_TRUE(AnswerStatus(rooms.backend, v1::StatusRequest(), &response).ok());
+  for (const auto& handler : response.runtime_handlers()) {
+    EXPECT_TRUE(handler.features().user_namespaces()) << handler.name();
+  }
+  EXPECT_TRUE(response.features().user_namespaces_host_network());
 }
 
 TEST(StatusRpcTest, VerboseInfoIsCompleteJson) {
@@ -78,6 +90,21 @@ TEST(StatusRpcTest, VerboseInfoIsCompleteJson) {
   EXPECT_EQ(read->Find("runtimes")->Find("crun")->Find("path")->text, "/usr/bin/crun");
   EXPECT_EQ(response.info().at("cniconfig"), "{\"name\":\"x\"}");
   EXPECT_EQ(response.info().at("lastCNILoadStatus"), "OK");
+}
+
+TEST(StatusRpcTest, VerboseInfoNamesWhatIsLeftOut) {
+  FakeRooms rooms;
+  v1::StatusRequest request;
+  request.set_verbose(true);
+  std::vector<std::string> problems;
+  rooms.backend.left_out = [&problems] { return problems; };
+  v1::StatusResponse response;
+  ASSERT_TRUE(AnswerStatus(rooms.backend, request, &response).ok());
+  EXPECT_EQ(response.info().at("leftOut"), "none");
+  problems = {"/etc/cdi/a.json: not JSON", "/b\xFF: x"};
+  v1::StatusResponse second;
+  ASSERT_TRUE(AnswerStatus(rooms.backend, request, &second).ok());
+  EXPECT_EQ(second.info().at("leftOut"), "/etc/cdi/a.json: not JSON; /b\xEF\xBF\xBD: x");
 }
 
 TEST(RuntimeConfigRpcTest, DriverFollowsConfiguration) {

@@ -1,0 +1,38 @@
+// Workloads: CPU settings of the node's owner for pods with an annotation.
+//
+// What:     a pod with the activation annotation (its value does not matter) belongs to the
+//           workload, whose settings take the place of those in its containers' resources; the
+//           annotation "<prefix>/<container>" says it for one container, as a JSON object with
+//           cpushares, cpuquota, cpuperiod, cpulimit (thousandths of a CPU) or cpuset.
+// Contract: as CRI-O's workloads (crio.conf(5), crio.runtime.workloads).
+// Threads:  free functions.
+// Errors:   kInvalidArgument names the annotation and what is allowed.
+#ifndef CRISP_POD_WORKLOADS_H_
+#define CRISP_POD_WORKLOADS_H_
+
+#include <string>
+#include <vector>
+
+#include "base/core/result.h"
+#include "cri-api/api.pb.h"
+
+namespace crisp::pod {
+
+struct Workload {
+  std::string name;
+  std::string activation_annotation;
+  std::string annotation_prefix;
+  int64_t cpu_shares = 0;  // 0 and empty: as the container asks
+  int64_t cpu_quota_us = 0;
+  int64_t cpu_period_us = 0;
+  std::string cpuset;
+};
+
+// Puts what the pod's workload says over `resources`; nothing for a pod of none.
+Status ApplyWorkload(const std::vector<Workload>& workloads,
+                     const ::runtime::v1::PodSandboxConfig& pod, const std::string& container,
+                     ::runtime::v1::LinuxContainerResources* resources);
+
+}  // namespace crisp::pod
+
+#endif  // CRISP_POD_WORKLOADS_H_

@@ -1,0 +1,83 @@
+#include "server/config_check.h"
+
+#include "base/cgroup_dir.h"
+#include "base/core/file.h"
+#include "oci/hooks.h"
+#include "server/oci_options.h"
+
+namespace crisp {
+namespace {
+
+using Verdict = CheckedPart::Verdict;
+
+std::string Describe(const oci::RuntimeOptions& options, const oci::RuntimeFeatures& features) {
+  std::string out = Cat(features.kind, ' ', features.version, ", ", options.path);
+  const std::pair<bool, const char*> abilities[] = {
+      {features.recursive_read_only, "recursive read-only mounts"},
+      {features.idmapped_mounts, "idmapped mounts"},
+      {features.exec_cgroup, "cgroups of execs"},
+      {features.net_devices, "network devices"}};
+  const char* separator = "; can ";
+  for (const auto& [can, what] : abilities) {
+    if (can) out += Cat(std::exchange(separator, ", "), what);
+  }
+  return out;
+}
+
+CheckedPart CheckHandler(const config::Config& config, const std::string& name,
+                         const CgroupLayout& layout) {
+  oci::RuntimeOptions options = ToRuntimeOptions(config, name);
+  options.cgroup_layout = &layout;
+  const std::string what = Cat("runtime ", name, ": ");
+  const auto features = oci::CheckRuntime(options);
+  Status status = features.status();
+  if (const std::string& file = options.privileged_seccomp_profile; status.ok() && !file.empty()) {
+    status = oci::CheckSeccompProfile(file).Wrap("privileged_seccomp_profile");
+  }
+  if (status.ok()) return {Verdict::kGood, what + Describe(options, *features)};
+  // crispd starts without a handler that it found by itself, or that no pod needs by default.
+  const bool needed = name == config.default_runtime && !config.default_runtime_found;
+  return {needed ? Verdict::kBad : Verdict::kLeftOut, what + status.message()};
+}
+
+void CheckHandlers(const config::Config& config, std::vector<CheckedPart>* out) {
+  const auto layout = CgroupLayout::Detect();
+  if (!layout.ok()) {
+    out->push_back({Verdict::kBad, Cat("cgroups: ", layout.status().message())});
+    return;
+  }
+  for (const auto& [name, unused] : config.runtimes) {
+    out->push_back(CheckHandler(config, name, *layout));
+  }
+}
+
+void AddProblems(const std::string& what, const std::vector<std::string>& directories,
+                 const std::vector<std::string>& problems, std::vector<CheckedPart>* out) {
+  for (const std::string& problem : problems) {
+    out->push_back({Verdict::kLeftOut, Cat(what, ": ", problem)});
+  }
+  if (!problems.empty()) return;
+  for (const std::string& directory : directories) {
+    if (PathExists(directory)) out->push_back({Verdict::kGood, Cat(what, ": ", directory)});
+  }
+}
+
+}  // namespace
+
+std::vector<CheckedPart> CheckConfig(const config::Config& config) {
+  std::vector<CheckedPart> out;
+  CheckHandlers(config, &out);
+  oci::CdiCatalog cdi(ToCdiOptions(config));
+  AddProblems("CDI specs", config.cdi.spec_dirs, cdi.Problems(), &out);
+  oci::HookCatalog hooks(config.hooks_dirs);
+  AddProblems("OCI hooks", config.hooks_dirs, hooks.Problems(), &out);
+  for (const oci::RequestedDevice& device : ToDevices(config)) {
+    const Status found = oci::CheckDevice(device);
+    out.push_back(
+        {found.ok() ? Verdict::kGood : Verdict::kBad,
+         Cat("additional_devices: ", device.host_path, found.ok() ? "" : ": ", found.message())});
+  }
+  return out;
+}
+
+}  // namespace crisp
