@@ -12,6 +12,7 @@
 #include "image/overlay.h"
 #include "image/platform.h"
 #include "image/policy/policy_files.h"
+#include "image/policy/signature_demand.h"
 #include "image/pull_session.h"
 #include "image/read_only_mount.h"
 #include "image/reference.h"
@@ -211,9 +212,12 @@ Result<std::string> ImageServiceImpl::Pull(const PullRequest& request) {
       return id;
     }
     Status one = std::move(id).status().Wrap("pull ", reference.ToString());
-    failure = failure.ok() ? std::move(one)
-                           : Status(one.code(), Cat(failure.message(), "; ", one.message()),
-                                    one.sys_errno());
+    if (failure.ok()) {
+      failure = std::move(one);
+    } else {  // a refused signature stays one when the next candidate is not there
+      const Status& kind = IsSignatureRefusal(failure) ? failure : one;
+      failure = Status(kind.code(), Cat(failure.message(), "; ", one.message()), kind.sys_errno());
+    }
     if (request.cancel.cancelled()) break;
   }
   pulls_failed_.Add();

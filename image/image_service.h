@@ -158,8 +158,9 @@ struct RegistryFiles {
 
 // Where the signatures of a scope are (containers-registries.d(5)).
 struct Lookaside {
-  std::string url;              // http, https or file; empty: nowhere
-  bool use_attachments = true;  // sigstore signatures beside the image in its registry
+  std::optional<std::string> url;  // http, https or file; without: what a wider scope says
+  // Sigstore signatures beside the image in its registry; likewise, and at last true.
+  std::optional<bool> use_attachments;
 };
 
 // Who must have signed images (policy/policy_files.h). All of it is read at every pull.

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <thread>
 
+#include "base/core/dir_fd.h"
 #include "base/core/file.h"
 #include "base/core/idmapped_mount.h"
 #include "image/overlay.h"
@@ -70,6 +71,9 @@ Result<UniqueFd> MakeHere(const OverlayOptions& options, const std::vector<Uniqu
 
 Result<UniqueFd> MakeIdmappedOverlayInNamespace(const OverlayOptions& options,
                                                 const std::string& target) {
+  // An attempt that failed at its layers has marked the work directory already, and the kernel
+  // would refuse it (overlayfs.rst, "Volatile mount": work/incompat/volatile).
+  if (!options.work.empty()) CRISP_RETURN_IF_ERROR(RemoveTreeAt(JoinPath(options.work, "work")));
   const std::vector<UniqueFd> layers = CRISP_TRY(MapLayers(options));
   Result<UniqueFd> made = Internal("not run");
   try {

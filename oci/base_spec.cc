@@ -85,6 +85,26 @@ Status CheckShapes(const json& document) {
   return OkStatus();
 }
 
+std::string NameOf(const json& entry, const char* key) {
+  const auto at = entry.find(key);
+  return at == entry.end() || !at->is_string() ? std::string() : at->get<std::string>();
+}
+
+// As each exec reads them back (spec.h, ProcessFromSpecJson).
+Status CheckRlimits(const json& document) {
+  const json::json_pointer limits("/process/rlimits");
+  if (!document.contains(limits)) return OkStatus();
+  for (const json& limit : document.at(limits)) {
+    const auto is_number = [&limit](const char* key) {
+      return limit.contains(key) && limit.at(key).is_number_unsigned();
+    };
+    if (!NameOf(limit, "type").starts_with("RLIMIT_") || !is_number("soft") || !is_number("hard")) {
+      return InvalidArgument(limits.to_string(), ": allowed: RLIMIT_... with 'soft' and 'hard'");
+    }
+  }
+  return OkStatus();
+}
+
 Status CheckHooksAndRules(const json& document) {
   const json::json_pointer hooks("/hooks");
   if (document.contains(hooks)) {
@@ -100,11 +120,6 @@ Status CheckHooksAndRules(const json& document) {
     }
   }
   return OkStatus();
-}
-
-std::string NameOf(const json& entry, const char* key) {
-  const auto at = entry.find(key);
-  return at == entry.end() || !at->is_string() ? std::string() : at->get<std::string>();
 }
 
 // Entries of `base` whose key `own` does not have, behind those of `own`.
@@ -188,6 +203,7 @@ Result<std::string> ParseBaseSpec(const std::string& text) {
   json document = CRISP_TRY(ParseJson(text));
   if (!document.is_object()) return InvalidArgument("allowed: a JSON object, an OCI spec");
   CRISP_RETURN_IF_ERROR(CheckShapes(document));
+  CRISP_RETURN_IF_ERROR(CheckRlimits(document));
   CRISP_RETURN_IF_ERROR(CheckHooksAndRules(document));
   for (const char* path : kDropped) Erase(path, &document);
   for (const char* path : kDroppedMore) Erase(path, &document);

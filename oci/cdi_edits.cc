@@ -154,7 +154,14 @@ Status SetIntelRdt(const CdiEdits& edits, Spec* spec) {
     return InvalidArgument("intelRdt: closID '", wanted, "', but the container's RDT class is '",
                            spec->rdt_class, "'");
   }
-  spec->intel_rdt = edits.intel_rdt;
+  const IntelRdt& rdt = *edits.intel_rdt;
+  const bool writes =
+      !rdt.l3_cache_schema.empty() || !rdt.mem_bw_schema.empty() || !rdt.schemata.empty();
+  if (!spec->rdt_class.empty() && writes) {
+    return InvalidArgument("intelRdt: would change the RDT class '", spec->rdt_class,
+                           "' for all that are in it");
+  }
+  spec->intel_rdt = rdt;
   return OkStatus();
 }
 

@@ -88,7 +88,7 @@ bool DirectoryWatch::EnsureWatches() {
 }
 
 bool DirectoryWatch::Matters(const inotify_event& event) const {
-  if ((event.mask & (IN_Q_OVERFLOW | IN_DELETE_SELF | IN_MOVE_SELF)) != 0) return true;
+  if ((event.mask & (IN_Q_OVERFLOW | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) != 0) return true;
   const auto at = watched_.find(event.wd);
   if (at == watched_.end() || event.len == 0) return false;
   const Interest& interest = at->second;

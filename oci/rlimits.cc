@@ -3,8 +3,10 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <charconv>
 #include <string_view>
 
+#include "base/core/file.h"
 #include "base/log.h"
 
 namespace crisp::oci {
@@ -28,22 +30,30 @@ const Known* Find(const std::string& name) {
   return at == std::end(kKnown) ? nullptr : at;
 }
 
+// fs.nr_open: no capability lifts this one (setrlimit(2)).
+uint64_t MostDescriptors() {
+  const auto text = ReadFile("/proc/sys/fs/nr_open");
+  uint64_t out = UINT64_MAX;
+  if (text.ok()) std::from_chars(text->data(), text->data() + text->size(), out);
+  return out;
+}
+
 }  // namespace
 
 bool IsRlimitName(const std::string& name) { return Find(name) != nullptr; }
 
 std::vector<Rlimit> ClampRlimits(std::vector<Rlimit> wanted, bool may_raise) {
-  if (may_raise) return wanted;
   for (Rlimit& limit : wanted) {
     const Known* known = Find(limit.name);
     rlimit own{};
-    if (known == nullptr || ::getrlimit(known->resource, &own) != 0 || limit.hard <= own.rlim_max) {
-      continue;
-    }
+    if (known == nullptr || ::getrlimit(known->resource, &own) != 0) continue;
+    uint64_t most = may_raise ? UINT64_MAX : own.rlim_max;
+    if (known->resource == RLIMIT_NOFILE) most = std::min(most, MostDescriptors());
+    if (limit.hard <= most) continue;
     log::Warning("a default ulimit is lowered: crispd may not raise it",
-                 {{"ulimit", limit.name}, {"wanted", limit.hard}, {"given", own.rlim_max}});
-    limit.hard = own.rlim_max;
-    limit.soft = std::min<uint64_t>(limit.soft, own.rlim_max);
+                 {{"ulimit", limit.name}, {"wanted", limit.hard}, {"given", most}});
+    limit.hard = most;
+    limit.soft = std::min(limit.soft, most);
   }
   return wanted;
 }

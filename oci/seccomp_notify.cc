@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -49,6 +50,17 @@ void DropThreadSync(SeccompProfile* profile) {
 
 // Rules that refuse by errno become notifying ones.
 void TurnRules(SeccompProfile* profile, SeccompListenerData* data) {
+  std::map<std::string, std::set<int>> errnos;
+  for (const SeccompRule& rule : profile->rules) {
+    if (rule.action != kErrno) continue;
+    for (const std::string& name : rule.names) {
+      errnos[name].insert(static_cast<int>(rule.errno_ret.value_or(EPERM)));
+    }
+  }
+  // The answer goes by the call's name: one with several errnos stays as it was.
+  const auto stays = [&errnos](const std::string& name) {
+    return IsNeeded(name) || errnos[name].size() > 1;
+  };
   std::vector<SeccompRule> turned;
   for (SeccompRule& rule : profile->rules) {
     const int errno_ret = static_cast<int>(rule.errno_ret.value_or(EPERM));
@@ -56,8 +68,8 @@ void TurnRules(SeccompProfile* profile, SeccompListenerData* data) {
     SeccompRule notify = rule;
     notify.action = kNotify;
     notify.errno_ret.reset();
-    std::erase_if(notify.names, IsNeeded);
-    std::erase_if(rule.names, [](const std::string& name) { return !IsNeeded(name); });
+    std::erase_if(notify.names, stays);
+    std::erase_if(rule.names, [&stays](const std::string& name) { return !stays(name); });
     for (const std::string& name : notify.names) {
       if (errno_ret != data->errno_ret) data->of_calls[name] = errno_ret;
     }

@@ -14,6 +14,8 @@ namespace {
 // before it has closed its own descriptors lands on the host through /proc/self/fd (CVE-2024-21626,
 // runc before 1.1.12).
 bool IsProcess(std::string_view path) {
+  // The runtime makes it a link to /proc/self/fd (runtime-spec, "Dev symbolic links").
+  if (path == "/dev/fd" || path.starts_with("/dev/fd/")) return true;
   constexpr std::string_view kProc = "/proc/";
   if (!path.starts_with(kProc)) return false;
   path.remove_prefix(kProc.size());

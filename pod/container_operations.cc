@@ -226,6 +226,8 @@ void ContainerOperations::Remove(const std::string& id, std::function<void(Statu
 
 Status ContainerOperations::ApplyResources(const ContainerPtr& container,
                                            const v1::LinuxContainerResources& update) {
+  // RemoveContainer may have been faster, and then there is no row to write.
+  CRISP_RETURN_IF_ERROR(env_->registry.GetContainer(container->id().str()).status());
   const v1::LinuxContainerResources before = container->row().resources;
   v1::LinuxContainerResources after = before;
   MergeLimits(update, &after);

@@ -49,8 +49,10 @@ Status RemoveDirectories(ContainerContext& c) {
 Status TakeLease(ContainerContext& c) {
   const std::string image_id = c.container->View([](const auto& row) { return row.image_id; });
   c.leases.Hold(c.container->id(), CRISP_TRY(c.env.options.images->Acquire(image_id)));
+  c.for_image_volume = true;
   c.leases.HoldVolumes(c.container->id(),
                        CRISP_TRY(AcquireImageVolumes(*c.env.options.images, *c.container)));
+  c.for_image_volume = false;
   return OkStatus();
 }
 Status DropLease(ContainerContext& c) {

@@ -34,11 +34,14 @@ Status MakeOne(const v1::Mount& mount, int user_namespace, const std::string& ta
   const std::string source = CRISP_TRY(oci::ResolveMountSource(mount.host_path()));
   CRISP_RETURN_IF_ERROR(MakeMountPoint(source, target));
   const UniqueFd copy = CRISP_TRY(CloneMapped(source, user_namespace));
+  // A slave hands on what is mounted at the source, also once this copy is gone.
+  const unsigned long propagation =
+      mount.propagation() == v1::PROPAGATION_PRIVATE ? MS_PRIVATE : MS_SLAVE;
+  CRISP_RETURN_IF_ERROR(SetPropagation(copy.get(), propagation, source));
   CRISP_RETURN_IF_ERROR(AttachMount(copy.get(), target));
-  // A peer of the source hands on what is mounted there, also once this copy is gone.
-  if (mount.propagation() != v1::PROPAGATION_PRIVATE) return OkStatus();
-  if (::mount("", target.c_str(), nullptr, MS_PRIVATE | MS_REC, nullptr) != 0) {
-    return Errno("make ", target, " private");
+  // Below a shared mount it has become shared again, with peers of its own.
+  if (::mount("", target.c_str(), nullptr, propagation | MS_REC, nullptr) != 0) {
+    return Errno("set the propagation of ", target);
   }
   return OkStatus();
 }

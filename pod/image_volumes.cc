@@ -34,6 +34,13 @@ Status CheckImageVolume(const v1::Mount& mount) {
   return OkStatus();
 }
 
+// Empty when it cannot be read.
+std::string PathOf(int fd) {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink(Cat("/proc/self/fd/", fd), error);
+  return error ? std::string() : path.string();
+}
+
 // Symlinks lead to places in the image, as they do for its own processes. Nobody can change the
 // view, so that the path stays what it is.
 Result<std::string> ResolveSubPath(const std::string& view, const std::string& sub_path) {
@@ -51,13 +58,13 @@ Result<std::string> ResolveSubPath(const std::string& view, const std::string& s
   if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode)) {
     return InvalidArgument("image_sub_path '", sub_path, "' is neither a directory nor a file");
   }
-  std::error_code error;
-  const std::string path =
-      std::filesystem::read_symlink(Cat("/proc/self/fd/", found->get()), error).string();
-  if (error || (path != view && !path.starts_with(view + "/"))) {
+  // Both as the kernel says them: the configured path may go through links.
+  const std::string top = PathOf(root.get());
+  const std::string path = PathOf(found->get());
+  if (top.empty() || (path != top && !path.starts_with(top + "/"))) {
     return Internal("image_sub_path '", sub_path, "' leads to ", path);
   }
-  return path;
+  return view + path.substr(top.size());
 }
 
 }  // namespace

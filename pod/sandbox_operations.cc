@@ -210,6 +210,8 @@ Result<std::optional<CgroupDir>> SandboxOperations::OwnGroup(const Sandbox& sand
 
 Status SandboxOperations::ApplyResources(const SandboxPtr& sandbox,
                                          const v1::UpdatePodSandboxResourcesRequest& request) {
+  // RemovePodSandbox may have been faster, and then there is no row to write.
+  CRISP_RETURN_IF_ERROR(env_->registry.GetSandbox(sandbox->id().str()).status());
   SandboxRow row = sandbox->row();
   v1::LinuxPodSandboxConfig& linux = *row.config.mutable_linux();
   if (request.has_resources()) *linux.mutable_resources() = request.resources();

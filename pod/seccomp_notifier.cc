@@ -75,7 +75,10 @@ bool AllowsSeccompNotifier(const Environment& env, const oci::Runtime* runtime) 
     if (runtime != nullptr && runtime != other) continue;
     const std::vector<std::string>& allowed = other->options().allowed_annotations;
     for (const char* key : kAnnotations) {
-      if (std::find(allowed.begin(), allowed.end(), key) != allowed.end()) return true;
+      const auto allows = [key](const std::string& prefix) {
+        return std::string_view(key).starts_with(prefix);
+      };
+      if (std::any_of(allowed.begin(), allowed.end(), allows)) return true;
     }
   }
   return false;
@@ -108,6 +111,9 @@ SeccompNotifier::~SeccompNotifier() {
   if (watch_ != 0) loop.Unwatch(watch_);
   while (!peers_.empty()) DropPeer(peers_.begin()->first);
   while (!listeners_.empty()) DropListener(listeners_.begin()->first);
+  for (auto& [container, seen] : seen_) {
+    if (seen.timer != 0) loop.Cancel(seen.timer);
+  }
   if (socket_) ::unlinkat(directory_.get(), kSocketName, 0);
 }
 
@@ -189,7 +195,8 @@ void SeccompNotifier::OnListener(Id id, uint32_t events) {
   int answered = 0;
   while (answered < kBurst && AnswerOne(listener)) ++answered;
   // EPOLLHUP: no process has the filter any more.
-  if (answered == 0 && (events & (EPOLLHUP | EPOLLERR)) != 0) return DropListener(id);
+  const bool ended = (events & (EPOLLHUP | EPOLLERR)) != 0;
+  if (answered == 0 && (ended || listener.broken)) return DropListener(id);
   if (answered < kBurst) return;
   EpollLoop& loop = *env_->options.loop;
   if (!loop.Modify(listener.watch, 0).ok()) return;
@@ -207,8 +214,8 @@ void SeccompNotifier::DropListener(Id id) {
   if (at->second.rest != 0) loop.Cancel(at->second.rest);
   loop.Unwatch(at->second.watch);
   const auto seen = seen_.find(at->second.data.container_id);
-  if (seen != seen_.end() && --seen->second.listeners == 0) {
-    if (seen->second.timer != 0) loop.Cancel(seen->second.timer);
+  // A stop that is due stays due: this filter may have been an exec's.
+  if (seen != seen_.end() && --seen->second.listeners == 0 && seen->second.timer == 0) {
     seen_.erase(seen);
   }
   listeners_.erase(at);
@@ -216,12 +223,15 @@ void SeccompNotifier::DropListener(Id id) {
 
 // Only what poll(2) has announced is received: SECCOMP_IOCTL_NOTIF_RECV would wait otherwise, and
 // it does not know O_NONBLOCK. What was announced can still be gone, and that is ENOENT.
-bool SeccompNotifier::AnswerOne(const Listener& listener) {
+bool SeccompNotifier::AnswerOne(Listener& listener) {
   pollfd announced{listener.fd.get(), POLLIN, 0};
   if (::poll(&announced, 1, 0) != 1 || (announced.revents & POLLIN) == 0) return false;
   // Newer kernels may know longer structures than these headers; they take the shorter ones.
   seccomp_notif request{};
-  if (::ioctl(listener.fd.get(), SECCOMP_IOCTL_NOTIF_RECV, &request) != 0) return errno == ENOENT;
+  if (::ioctl(listener.fd.get(), SECCOMP_IOCTL_NOTIF_RECV, &request) != 0) {
+    listener.broken = errno != ENOENT && errno != EINTR;
+    return errno == ENOENT;
+  }
   const std::string call = oci::SyscallName(request.data.arch, request.data.nr);
   Record(listener.data.container_id, call);
   const auto own = listener.data.of_calls.find(call);
@@ -264,14 +274,19 @@ void SeccompNotifier::Record(const std::string& container_id, const std::string&
 }
 
 void SeccompNotifier::Stop(const std::string& container_id) {
-  if (const auto seen = seen_.find(container_id); seen != seen_.end()) seen->second.timer = 0;
+  if (const auto seen = seen_.find(container_id); seen != seen_.end()) {
+    seen->second.timer = 0;
+    if (seen->second.listeners == 0) seen_.erase(seen);
+  }
   const auto found = env_->registry.GetContainer(container_id);
   if (!found.ok() || (*found)->state() != ContainerState::kRunning) return;
-  (*found)->Update([](ContainerRow& row) { row.seccomp_killed = true; });
+  const ContainerPtr container = *found;
+  container->Update([](ContainerRow& row) { row.seccomp_killed = true; });
   log::Warning("container is stopped for blocked system calls", {{"container", container_id}});
-  stopper_->Stop(*found, Duration::zero(), CancelToken(), [container_id](Status stopped) {
+  stopper_->Stop(container, Duration::zero(), CancelToken(), [container](Status stopped) {
     if (stopped.ok()) return;
-    log::Error("container not stopped", {{"container", container_id}, {"error", stopped}});
+    container->Update([](ContainerRow& row) { row.seccomp_killed = false; });
+    log::Error("container not stopped", {{"container", container->id()}, {"error", stopped}});
   });
 }
 

@@ -67,6 +67,7 @@ class SeccompNotifier {
     oci::SeccompListenerData data;
     EpollLoop::WatchId watch = 0;
     EpollLoop::TimerId rest = 0;
+    bool broken = false;  // it does not answer: no listener at all
   };
   struct Seen {
     std::map<std::string, uint64_t> calls;
@@ -83,7 +84,7 @@ class SeccompNotifier {
   void OnListener(Id id, uint32_t events);
   void DropListener(Id id);
   // False when there was none.
-  bool AnswerOne(const Listener& listener);
+  bool AnswerOne(Listener& listener);
   void Record(const std::string& container_id, const std::string& call);
   void Count(const Container& container, const std::string& call);
   void Stop(const std::string& container_id);

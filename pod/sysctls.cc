@@ -1,5 +1,6 @@
 #include "pod/sysctls.h"
 
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -37,6 +38,7 @@ bool IsBelow(const std::string& path) {
 // The raw calls change the calling thread alone; glibc's would change all. The effective user alone
 // changes, so that root comes back.
 Status WriteAs(const HostOwner& root, const std::string& path, const std::string& value) {
+  const int dumpable = ::prctl(PR_GET_DUMPABLE);
   if (::syscall(SYS_setresgid, -1, root.gid, -1) != 0) return Errno("setresgid");
   Status status;
   if (::syscall(SYS_setresuid, -1, root.uid, -1) != 0) {
@@ -46,6 +48,8 @@ Status WriteAs(const HostOwner& root, const std::string& path, const std::string
     if (::syscall(SYS_setresuid, -1, 0, -1) != 0) return Errno("setresuid back");
   }
   if (::syscall(SYS_setresgid, -1, 0, -1) != 0) return Errno("setresgid back");
+  // The whole process's, and changed ids have ended it (proc(5), /proc/<pid>).
+  if (dumpable == 1) ::prctl(PR_SET_DUMPABLE, 1);
   return status;
 }
 

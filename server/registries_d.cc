@@ -34,7 +34,7 @@ Result<image::Lookaside> ReadSection(const Value& section) {
   for (const auto& [key, value] : section.entries) {
     if (key == "lookaside" || key == "sigstore") {
       std::string url = CRISP_TRY(ReadUrl(value, key));
-      if (key == "lookaside" || out.url.empty()) out.url = std::move(url);
+      if (key == "lookaside" || !out.url) out.url = std::move(url);
     } else if (key == "lookaside-staging" || key == "sigstore-staging") {
       (void)CRISP_TRY(ReadUrl(value, key));
     } else if (key == "use-sigstore-attachments") {
@@ -94,7 +94,7 @@ Result<Lookasides> ReadRegistriesD(const std::string& dir) {
   } else if (opened.status().code() != Code::kNotFound) {
     return opened.status();
   }
-  out.try_emplace("", image::Lookaside{kDefaultLookaside, true});
+  if (image::Lookaside& rest = out[""]; !rest.url) rest.url = kDefaultLookaside;
   return out;
 }
 

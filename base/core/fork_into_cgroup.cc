@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
 
 #include "base/core/unique_fd.h"
 
@@ -74,7 +75,12 @@ int PrepareAndExec(const ForkRequest& request, int failure_pipe) {
       (request.working_directory == nullptr || ::chdir(request.working_directory) == 0) &&
       Arrange(*request.descriptors) && CloseOthers(request.descriptors->close_from, failure_pipe) &&
       LimitDescriptors(request.descriptor_limit);
-  if (ready) ::execvpe(request.argv[0], request.argv, request.env);
+  // Not execvpe for a path: it gives what is no program, an empty file for instance, to the shell.
+  if (ready && std::strchr(request.argv[0], '/') != nullptr) {
+    ::execve(request.argv[0], request.argv, request.env);
+  } else if (ready) {
+    ::execvpe(request.argv[0], request.argv, request.env);
+  }
   return errno;
 }
 

@@ -71,6 +71,16 @@ Status MapMountIds(int mount, int user_namespace, bool recursive, const std::str
   return ErrnoStatus(error, Cat("map the ids of ", path));
 }
 
+Status SetPropagation(int mount, uint64_t propagation, const std::string& path) {
+  mount_attr attributes{};
+  attributes.propagation = propagation;
+  if (::mount_setattr(mount, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof(attributes)) !=
+      0) {
+    return Errno("set the propagation of a copy of ", path);
+  }
+  return OkStatus();
+}
+
 Result<UniqueFd> CloneIdmapped(const std::string& path, int user_namespace) {
   UniqueFd mount = CRISP_TRY(CloneMount(path, /*recursive=*/false));
   CRISP_RETURN_IF_ERROR(MapMountIds(mount.get(), user_namespace, /*recursive=*/false, path));

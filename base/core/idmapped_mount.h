@@ -10,6 +10,7 @@
 #ifndef CRISP_BASE_CORE_IDMAPPED_MOUNT_H_
 #define CRISP_BASE_CORE_IDMAPPED_MOUNT_H_
 
+#include <cstdint>
 #include <string>
 
 #include "base/core/result.h"
@@ -23,6 +24,10 @@ Result<UniqueFd> CloneMount(const std::string& path, bool recursive);
 // Maps the ids of a detached copy that nobody uses yet; `path` is for messages. With `recursive`
 // either all mounts of the copy are mapped or none.
 Status MapMountIds(int mount, int user_namespace, bool recursive, const std::string& path);
+// Cuts a detached copy and all below it off from what it was copied from: MS_PRIVATE, or MS_SLAVE,
+// which still gets what is mounted there. To be done before it is attached: unmounting a peer with
+// MNT_DETACH unmounts what is below the original, too (mount_namespaces(7)).
+Status SetPropagation(int mount, uint64_t propagation, const std::string& path);
 // CloneMount without what is mounted below, and MapMountIds.
 Result<UniqueFd> CloneIdmapped(const std::string& path, int user_namespace);
 // Puts a detached mount on `target`, a directory or file as the mount's root is.

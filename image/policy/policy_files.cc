@@ -57,20 +57,23 @@ Status LoadKeys(PolicyRequirement* requirement) {
   return OkStatus();
 }
 
-// The most precise scope of registries.d: names, not wildcards.
+// Each key from the most precise scope of registries.d that has it: names, not wildcards.
 Status FindLookaside(const SignatureOptions& options, const Reference& image,
                      SignatureDemand* demand) {
   if (!options.read_lookaside) return OkStatus();
   const std::map<std::string, Lookaside> known = CRISP_TRY(options.read_lookaside());
   std::vector<std::string> scopes = PolicyScopes(image);
   scopes.push_back("");
+  std::optional<std::string> url;
+  std::optional<bool> attachments;
   for (const std::string& scope : scopes) {
     const auto it = known.find(scope);
     if (it == known.end()) continue;
-    demand->lookaside = it->second.url;
-    demand->attachments = it->second.use_attachments;
-    break;
+    if (!url) url = it->second.url;
+    if (!attachments) attachments = it->second.use_attachments;
   }
+  demand->lookaside = url.value_or("");
+  demand->attachments = attachments.value_or(true);
   return OkStatus();
 }
 

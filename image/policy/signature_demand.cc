@@ -24,6 +24,7 @@ Result<PolicyRequirement> RequirementFromJson(const Json& json) {
     if (!bytes) return InvalidArgument("member \"keys\" must be base64");
     out.keys.push_back(*std::move(bytes));
   }
+  if (out.keys.empty()) return InvalidArgument("member \"keys\" is empty");
   const Json* identity = FindMember(json, "identity");
   if (identity == nullptr) return InvalidArgument("member \"identity\" is missing");
   out.identity = CRISP_TRY(SignedIdentity::Parse(*identity));

@@ -146,8 +146,15 @@ Result<std::string> OpenSignedMessage(const std::string& message,
   run.stderr_limit_bytes = kStatusLimit;
   const Result<RunOutput> output = Run(run);
   if (!output.ok()) {
-    if (output.status().code() != Code::kNotFound) return Refused(output.status().message());
-    return FailedPrecondition("no gpgv on this machine: install the package gpgv (GnuPG)");
+    switch (output.status().code()) {
+      case Code::kNotFound:
+        return FailedPrecondition("no gpgv on this machine: install the package gpgv (GnuPG)");
+      case Code::kResourceExhausted:  // it says or takes too much
+      case Code::kDeadlineExceeded:
+        return Refused(output.status().message());
+      default:
+        return output.status();
+    }
   }
   if (output->stderr_data.size() >= kStatusLimit) return Refused("gpgv says too much");
   CRISP_RETURN_IF_ERROR(JudgeGpgStatus(output->stderr_data));

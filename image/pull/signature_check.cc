@@ -76,7 +76,9 @@ Status SignatureCheck::MeetGpg(const PolicyRequirement& requirement) {
     for (const std::string& message : CRISP_TRY(source_.SimpleSignatures(*manifest))) {
       const auto text = OpenSignedMessage(message, requirement.keys, request_.tmp_dir);
       if (!text.ok() && text.status().code() != Code::kPermissionDenied) {
-        return Status(text.status()).Wrap(request_.signatures.origin);
+        return Status(text.status())
+            .Wrap(request_.signatures.origin)
+            .WithCode(Code::kFailedPrecondition);
       }
       const Status met =
           text.ok() ? CheckClaim(requirement, *text, SignedClaim::Kind::kSimpleSigning, *manifest)
@@ -91,12 +93,18 @@ Status SignatureCheck::MeetGpg(const PolicyRequirement& requirement) {
 Status SignatureCheck::MeetSigstore(const PolicyRequirement& requirement) {
   std::vector<PublicKey> keys;
   for (const std::string& pem : requirement.keys) {
-    keys.push_back(CRISP_TRY(PublicKey::Parse(pem).Wrap(request_.signatures.origin)));
+    auto key = PublicKey::Parse(pem);
+    if (!key.ok()) {
+      return Status(key.status())
+          .Wrap(request_.signatures.origin)
+          .WithCode(Code::kFailedPrecondition);
+    }
+    keys.push_back(*std::move(key));
   }
   std::vector<std::string> reasons;
   for (auto manifest = manifests_.rbegin(); manifest != manifests_.rend(); ++manifest) {
     for (const SigstoreSignature& one : CRISP_TRY(source_.SigstoreSignatures(*manifest))) {
-      Status met;
+      Status met(Code::kPermissionDenied, "the policy has no key");
       for (const PublicKey& key : keys) {
         met = key.Verify(one.payload, one.signature);
         if (met.ok()) break;

@@ -57,8 +57,14 @@ size_t EndOfString(std::string_view text, size_t at) {
   const char quote = text[at];
   const std::string three(3, quote);
   if (text.substr(at).starts_with(three)) {
-    const size_t end = text.find(three, at + 3);
-    return end == std::string_view::npos ? text.size() : end + 3;
+    for (size_t i = at + 3; i < text.size(); ++i) {
+      if (quote == '"' && text[i] == '\\') {
+        ++i;
+      } else if (text.substr(i).starts_with(three)) {
+        return i + 3;
+      }
+    }
+    return text.size();
   }
   for (size_t i = at + 1; i < text.size() && text[i] != '\n'; ++i) {
     if (quote == '"' && text[i] == '\\') {

@@ -147,7 +147,9 @@ TEST_P(UsernsTest, FilesOfThePod) {
             "0\n1\n");
   EXPECT_EQ(Shell(id, "echo out > /dev/stdout; echo null > /dev/null; head -c 1 /dev/zero | wc -c"),
             "out\n1\n");
-  EXPECT_EQ(Shell(id, "ls /sys/class/net | tr '\\n' ' '; test -d /sys/fs/cgroup && echo cgroup"),
+  EXPECT_EQ(Shell(id,
+                  "cd /sys/class/net && ls -d eth0 lo | tr '\\n' ' '; test -d /sys/fs/cgroup && "
+                  "echo cgroup"),
             "eth0 lo cgroup\n");
   // Another container of the pod sees the same shm.
   const std::string other = Start(ContainerConfig("d", {"top"}));
@@ -225,6 +227,22 @@ TEST_P(UsernsTest, MountsReachTheContainer) {
   ScopedMount submount(host_ + "/sub");
   ASSERT_THAT(WriteFile(host_ + "/sub/mark", ""), IsOk());
   EXPECT_EQ(Shell(id, "ls /data/sub; ls /private/sub"), "mark\n");
+}
+
+// The mapped copies of volumes go once a container is made; unmounting a copy must not reach what
+// is mounted at the host below the original.
+TEST_P(UsernsTest, WhatIsMountedBelowAVolumeStaysAtTheHost) {
+  ASSERT_THAT(Mount("none", host_ + "/sub", "tmpfs", 0, "mode=755"), IsOk());
+  ScopedMount submount(host_ + "/sub");
+  ASSERT_THAT(WriteFile(host_ + "/sub/mark", ""), IsOk());
+  auto config = ContainerConfig("c", {"top"});
+  Add(&config, host_, "/data")->set_propagation(v1::PROPAGATION_HOST_TO_CONTAINER);
+  Add(&config, host_, "/private");
+  const std::string id = Start(config);
+  EXPECT_EQ(Shell(id, "ls /data/sub; ls /private/sub"), "mark\nmark\n");
+  EXPECT_TRUE(PathExists(host_ + "/sub/mark")) << "unmounted with the copy";
+  EXPECT_THAT(TryRemove(id), IsOk());
+  EXPECT_TRUE(PathExists(host_ + "/sub/mark")) << "unmounted with the container";
 }
 
 TEST_P(UsernsTest, UsersExecAndTerminal) {

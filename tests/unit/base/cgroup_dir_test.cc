@@ -147,8 +147,8 @@ TEST_F(RealCgroupTest, FrozenProcessesAreKilled) {
   for (const UniqueFd& fd : dirs) spawn.cgroup_dirs.push_back(fd.get());
   ChildProcess child = ChildProcess::Spawn(spawn).value();
   ASSERT_TRUE(WriteControlFile(AT_FDCWD, dir + file, layout_.v2 ? "1" : "FROZEN").ok());
-  std::thread reaper([&] { (void)child.Wait(MonoNow() + std::chrono::seconds(10)); });
-  const Status killed = top_.KillAll(MonoNow() + std::chrono::seconds(3));
+  std::thread reaper([&] { (void)child.Wait(MonoNow() + std::chrono::seconds(40)); });
+  const Status killed = top_.KillAll(MonoNow() + std::chrono::seconds(30));
   if (!layout_.v2) (void)WriteControlFile(AT_FDCWD, dir + file, "THAWED");
   reaper.join();
   EXPECT_TRUE(killed.ok()) << killed.ToString();

@@ -107,8 +107,10 @@ TEST(Resctrl, ClassesAreDirectoriesOfTheMount) {
 TEST(Rlimits, AreClampedToWhatThisProcessMayGive) {
   rlimit own{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &own), 0);
-  const std::vector<Rlimit> wanted = {{"nofile", UINT64_MAX, UINT64_MAX}, {"core", 0, 0}};
-  EXPECT_EQ(ClampRlimits(wanted, true)[0].hard, UINT64_MAX);
+  const std::vector<Rlimit> wanted = {
+      {"nofile", UINT64_MAX, UINT64_MAX}, {"core", 0, 0}, {"memlock", UINT64_MAX, UINT64_MAX}};
+  EXPECT_EQ(ClampRlimits(wanted, true)[2].hard, UINT64_MAX);
+  EXPECT_LT(ClampRlimits(wanted, true)[0].hard, UINT64_MAX) << "fs.nr_open";
   const std::vector<Rlimit> given = ClampRlimits(wanted, false);
   EXPECT_EQ(given[0].hard, own.rlim_max);
   EXPECT_EQ(given[0].soft, own.rlim_max);

@@ -117,7 +117,8 @@ TEST_F(SpecBuilderTest, WorkingDirectoryThroughAnEscapingSymlinkStaysInside) {
 
 // CVE-2024-21626: a runtime that changes into /proc/self/fd/7 before it closed that descriptor.
 TEST_F(SpecBuilderTest, NoWorkingDirectoryInAProcessOfProc) {
-  for (const char* path : {"/proc/self/fd/7", "/proc/thread-self", "/proc/1/root/../cwd"}) {
+  for (const char* path :
+       {"/proc/self/fd/7", "/proc/thread-self", "/proc/1/root/../cwd", "/dev/fd/7"}) {
     request_.working_dir = path;
     EXPECT_EQ(BuildCode(), Code::kInvalidArgument) << path;
   }

@@ -48,10 +48,11 @@ TEST_F(RegistriesDTest, SectionsOfSeveralFiles) {
   Write("c.conf", "no: yaml: at all");
   const auto out = ReadRegistriesD(dir_);
   ASSERT_TRUE(out.ok()) << out.status().message();
-  EXPECT_EQ(out->at("").url, "");
+  EXPECT_EQ(out->at("").url, "file:///var/lib/containers/sigstore") << "staging is for signing";
   EXPECT_EQ(out->at("q.io/a").url, "https://new");
-  EXPECT_TRUE(out->at("q.io/a").use_attachments);
-  EXPECT_FALSE(out->at("r.io").use_attachments);
+  EXPECT_EQ(out->at("q.io/a").use_attachments, std::nullopt) << "what a wider scope says";
+  EXPECT_EQ(out->at("r.io").use_attachments, false);
+  EXPECT_EQ(out->at("r.io").url, std::nullopt);
 }
 
 TEST_F(RegistriesDTest, MistakesNameFileAndLine) {
