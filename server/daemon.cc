@@ -68,7 +68,8 @@ struct OwnedCgroup {
       log::Warning("left processes are killed", {{"cgroup", path}, {"why", empty}});
     }
     CRISP_RETURN_IF_ERROR(dir.KillAll(MonoNow() + kEmptyHelpers).Wrap("empty cgroup ", path));
-    return OwnedCgroup{dir, CRISP_TRY(dir.OpenDirs()), nullptr};
+    auto dirs = CRISP_TRY(dir.OpenDirs());  // not within the braces: g++ 12 would lose `dir`
+    return OwnedCgroup{dir, std::move(dirs), nullptr};
   }
 };
 

@@ -29,8 +29,9 @@ Result<std::optional<PolicyFile>> ReadPolicy(const std::string& path) {
     if (text.status().sys_errno() == ENOENT) return std::optional<PolicyFile>();
     return text.status();
   }
-  return std::optional<PolicyFile>(
-      PolicyFile{path, CRISP_TRY(SignaturePolicy::Parse(*text, path))});
+  // Not within the braces: g++ 12 loses the members before a return out of them.
+  SignaturePolicy policy = CRISP_TRY(SignaturePolicy::Parse(*text, path));
+  return std::optional<PolicyFile>(PolicyFile{path, std::move(policy)});
 }
 
 Result<std::optional<PolicyFile>> ChoosePolicy(const SignatureOptions& options,

@@ -7,11 +7,11 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 
+#include "base/core/child_process.h"
 #include "base/core/file.h"
 #include "base/core/mount.h"
 #include "pod/sysctls.h"
@@ -60,21 +60,18 @@ class UsernsPins : public testing::Test {
 };
 
 TEST_F(UsernsPins, HasTheMappings) {
-  const UniqueFd made = MakeUserNamespace(maker_, kUids, kGids).value();
-  EXPECT_NE(InodeOf(made.get()), InodeOf("/proc/self/ns/user"));
-  // A process of it sees them.
-  const pid_t child = ::fork();
-  if (child == 0) {
-    if (::setns(made.get(), CLONE_NEWUSER) != 0) ::_exit(2);
-    const auto uids = ReadFile("/proc/self/uid_map");
-    const auto gids = ReadFile("/proc/self/gid_map");
-    const bool right = uids.ok() && gids.ok() && uids->find(" 300000 ") != std::string::npos &&
-                       gids->find(" 400000 ") != std::string::npos;
-    ::_exit(right ? 0 : 1);
-  }
-  int status = -1;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  EXPECT_EQ(status, 0);
+  ASSERT_TRUE(PinUserNamespace(maker_, kUids, kGids, dir_ + "/user").ok());
+  EXPECT_NE(InodeOf(dir_ + "/user"), InodeOf("/proc/self/ns/user"));
+  // A process of it sees them. Another program: one with threads cannot enter.
+  RunOptions run;
+  run.argv = {"nsenter", Cat("--user=", dir_, "/user"), "cat", "/proc/self/uid_map",
+              "/proc/self/gid_map"};
+  run.env = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
+  run.deadline = MonoNow() + std::chrono::seconds(20);
+  const RunOutput output = crisp::Run(run).value();
+  EXPECT_TRUE(output.status.success()) << output.stderr_data;
+  EXPECT_NE(output.stdout_data.find(" 300000 "), std::string::npos) << output.stdout_data;
+  EXPECT_NE(output.stdout_data.find(" 400000 "), std::string::npos) << output.stdout_data;
 }
 
 TEST_F(UsernsPins, NamespacesBelongToIt) {
