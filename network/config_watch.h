@@ -1,10 +1,7 @@
 // ConfigWatch: keeps the snapshot of the configuration directory current, without polling.
 //
-// What:     inotify watches on the directory and on every directory above it, so that it is
-// followed
-//           when it does not exist yet, is removed and made again, or is replaced by a rename
-//           anywhere along the path.
-// Contract: inotify(7).
+// What:     a DirectoryWatch on the loop: it follows the directory when it does not exist yet, is
+//           removed and made again, or is replaced by a rename anywhere along the path.
 // Threads:  Start on any thread; reloads happen on the loop's thread; snapshot() from any thread
 //           (a mutex is held for the copy of a pointer).
 // Lifetime: the loop must outlive it. It may be released from any thread, also while an event is
@@ -14,16 +11,13 @@
 #ifndef CRISP_NETWORK_CONFIG_WATCH_H_
 #define CRISP_NETWORK_CONFIG_WATCH_H_
 
-#include <sys/inotify.h>
-
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 
 #include "base/core/epoll_loop.h"
 #include "base/core/result.h"
-#include "base/core/unique_fd.h"
+#include "base/directory_watch.h"
 #include "network/config_dir.h"
 
 namespace crisp::network {
@@ -37,22 +31,14 @@ class ConfigWatch {
   std::shared_ptr<const ConfigSnapshot> snapshot() const;
 
  private:
-  ConfigWatch(std::string dir, EpollLoop* loop, UniqueFd inotify);
-  // Watches what exists of the path, from the top, and forgets the rest. Because each directory is
-  // watched before the next one is looked for, one that appears meanwhile raises an event.
-  void EnsureWatches();
+  ConfigWatch(std::string dir, EpollLoop* loop);
   void Reload();
   void OnReadable();
-  // True when the event may have changed the configuration or the path to it.
-  bool Matters(const inotify_event& event) const;
 
   const std::string dir_;
   EpollLoop* const loop_;
-  const UniqueFd inotify_;
+  DirectoryWatch directory_;  // loop thread only (and Start, before the loop knows us)
   EpollLoop::WatchId watch_id_ = 0;
-  // Loop thread only (and Start, before the loop knows us): watch descriptor -> name of the next
-  // component; empty for the directory itself.
-  std::map<int, std::string> watched_;
 
   mutable std::mutex mutex_;  // guards the pointer
   std::shared_ptr<const ConfigSnapshot> snapshot_;

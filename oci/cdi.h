@@ -19,8 +19,8 @@
 #include <vector>
 
 #include "base/core/result.h"
+#include "base/directory_watch.h"
 #include "oci/cdi_spec.h"
-#include "oci/directory_watch.h"
 
 namespace crisp::oci {
 

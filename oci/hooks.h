@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "base/core/result.h"
-#include "oci/directory_watch.h"
+#include "base/directory_watch.h"
 #include "oci/hook_file.h"
 
 namespace crisp::oci {

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "base/core/file.h"
+#include "base/cpu_list.h"
 #include "base/log.h"
 #include "oci/spec_parts.h"
 
@@ -15,29 +16,6 @@ constexpr uint64_t kLongestPeriod_us = 1000000;
 constexpr int64_t kSmallestQuota_us = 1000;
 constexpr uint64_t kLowestShares = 2;
 constexpr uint64_t kHighestShares = 262144;
-
-// "0-3,5" (cpuset(7) "List format"). A trailing newline or blank is no list.
-bool IsList(std::string_view text) {
-  const auto number = [&text]() -> std::optional<unsigned> {
-    unsigned value = 0;
-    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc()) return std::nullopt;
-    text.remove_prefix(static_cast<size_t>(stop - text.data()));
-    return value;
-  };
-  while (true) {
-    const auto low = number();
-    if (!low) return false;
-    if (text.starts_with('-')) {
-      text.remove_prefix(1);
-      const auto high = number();
-      if (!high || *high < *low) return false;
-    }
-    if (text.empty()) return true;
-    if (!text.starts_with(',')) return false;
-    text.remove_prefix(1);
-  }
-}
 
 Status CheckCpu(LinuxResources* r) {
   if (r->cpu_shares == 0) r->cpu_shares.reset();
@@ -56,7 +34,7 @@ Status CheckCpu(LinuxResources* r) {
   }
   for (const auto& [field, list] :
        {std::pair{"cpuset_cpus", &r->cpuset_cpus}, std::pair{"cpuset_mems", &r->cpuset_mems}}) {
-    if (!list->empty() && !IsList(*list)) {
+    if (!list->empty() && !IsCpuList(*list)) {
       return InvalidArgument(field, ": '", *list, "' is not a list such as 0-3,5");
     }
   }

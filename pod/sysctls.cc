@@ -5,22 +5,12 @@
 #include <unistd.h>
 
 #include "base/core/file.h"
+#include "base/sysctl_owner.h"
 
 namespace crisp::pod {
 namespace {
 
 namespace v1 = ::runtime::v1;
-
-enum class Owner { kNetwork, kIpc, kHost };
-
-Owner OwnerOf(std::string_view name) {
-  if (name.starts_with("net.")) return Owner::kNetwork;
-  if (name.starts_with("kernel.shm") || name.starts_with("kernel.msg") || name == "kernel.sem" ||
-      name.starts_with("fs.mqueue.")) {
-    return Owner::kIpc;
-  }
-  return Owner::kHost;
-}
 
 // "net.ipv4.conf.eth0/100.forwarding" <-> "net/ipv4/conf/eth0.100/forwarding".
 std::string OtherSpelling(std::string name) {
@@ -68,8 +58,9 @@ Result<std::map<std::string, std::string>> PodSysctls(
   const bool own_ipc = options.ipc() != v1::NODE;
   std::map<std::string, std::string> out;
   for (const auto& [name, value] : defaults) {
-    const Owner owner = OwnerOf(name);
-    if ((owner == Owner::kNetwork && own_network) || (owner == Owner::kIpc && own_ipc)) {
+    const SysctlOwner owner = OwnerOfSysctl(name);
+    if ((owner == SysctlOwner::kNetwork && own_network) ||
+        (owner == SysctlOwner::kIpc && own_ipc)) {
       out[name] = value;
     }
   }
@@ -79,16 +70,16 @@ Result<std::map<std::string, std::string>> PodSysctls(
     std::string name = given;
     const size_t first = name.find_first_of("./");
     if (first != std::string::npos && name[first] == '/') name = OtherSpelling(name);
-    const Owner owner = OwnerOf(name);
-    if (owner == Owner::kHost || !IsBelow(OtherSpelling(name))) {
+    const SysctlOwner owner = OwnerOfSysctl(name);
+    if (owner == SysctlOwner::kHost || !IsBelow(OtherSpelling(name))) {
       return InvalidArgument("sysctl '", given,
                              "' is not namespaced; allowed are net.*, kernel.shm*, kernel.msg*, "
                              "kernel.sem and fs.mqueue.*");
     }
-    if (owner == Owner::kNetwork && !own_network) {
+    if (owner == SysctlOwner::kNetwork && !own_network) {
       return InvalidArgument("sysctl '", given, "': the pod uses the host's network namespace");
     }
-    if (owner == Owner::kIpc && !own_ipc) {
+    if (owner == SysctlOwner::kIpc && !own_ipc) {
       return InvalidArgument("sysctl '", given, "': the pod uses the host's IPC namespace");
     }
     out[name] = value;

@@ -1,6 +1,6 @@
 #include "image/policy/signature_demand.h"
 
-#include "image/base64.h"
+#include "base/base64.h"
 
 namespace crisp::image {
 namespace {

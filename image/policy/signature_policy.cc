@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "image/base64.h"
+#include "base/base64.h"
 #include "image/policy/strict_json.h"
 
 namespace crisp::image {

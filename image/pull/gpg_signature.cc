@@ -4,10 +4,10 @@
 
 #include <map>
 
+#include "base/base64.h"
 #include "base/core/child_process.h"
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
-#include "image/base64.h"
 #include "image/policy/signed_claim.h"
 
 namespace crisp::image {

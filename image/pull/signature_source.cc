@@ -1,7 +1,7 @@
 #include "image/pull/signature_source.h"
 
+#include "base/base64.h"
 #include "base/core/file.h"
-#include "image/base64.h"
 #include "image/policy/signed_claim.h"
 
 namespace crisp::image {

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "base/base64.h"
 #include "base/core/file.h"
-#include "image/base64.h"
 #include "image/json_text.h"
 
 namespace crisp::image {

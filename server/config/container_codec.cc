@@ -6,6 +6,9 @@
 #include <limits>
 #include <optional>
 
+#include "base/cpu_list.h"
+#include "base/sysctl_owner.h"
+
 namespace crisp::config {
 namespace {
 
@@ -48,33 +51,6 @@ Result<Ulimit> ParseUlimit(const std::string& text) {
   return out;
 }
 
-bool IsNamespaced(std::string_view name) {
-  return name.starts_with("net.") || name.starts_with("kernel.shm") ||
-         name.starts_with("kernel.msg") || name == "kernel.sem" || name.starts_with("fs.mqueue.");
-}
-
-bool IsCpuList(std::string_view text) {
-  const auto number = [&text]() -> std::optional<unsigned> {
-    unsigned value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc()) return std::nullopt;
-    text.remove_prefix(static_cast<size_t>(end - text.data()));
-    return value;
-  };
-  for (;;) {
-    const auto low = number();
-    if (!low) return false;
-    if (text.starts_with('-')) {
-      text.remove_prefix(1);
-      const auto high = number();
-      if (!high || *high < *low) return false;
-    }
-    if (text.empty()) return true;
-    if (!text.starts_with(',')) return false;
-    text.remove_prefix(1);
-  }
-}
-
 }  // namespace
 
 Codec<std::vector<Ulimit>> UlimitListCodec() {
@@ -109,7 +85,7 @@ Codec<std::map<std::string, std::string>> SysctlMapCodec() {
                    out.parse](const Value& value) -> Result<std::map<std::string, std::string>> {
     auto sysctls = CRISP_TRY(parse(value));
     for (const auto& [name, unused] : sysctls) {
-      if (IsNamespaced(name)) continue;
+      if (OwnerOfSysctl(name) != SysctlOwner::kHost) continue;
       return InvalidArgument("'", name,
                              "': allowed: net.*, kernel.shm*, kernel.msg*, kernel.sem, "
                              "fs.mqueue.*; others are the node's");

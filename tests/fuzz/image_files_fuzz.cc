@@ -3,9 +3,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "base/core/file.h"
 #include "fuzz.h"
-#include "image/base64.h"
 #include "image/pinned_images.h"
 #include "image/policy/signature_policy.h"
 #include "image/policy/signed_claim.h"

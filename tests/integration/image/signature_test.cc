@@ -1,9 +1,9 @@
 // Signed images: by GnuPG and by openssl, unsigned, tampered with, by strangers, for other names.
 #include <filesystem>
 
+#include "base/base64.h"
 #include "base/core/child_process.h"
 #include "base/core/file.h"
-#include "image/base64.h"
 #include "image/policy/signature_demand.h"
 #include "image_fixture.h"
 

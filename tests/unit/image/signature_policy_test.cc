@@ -6,8 +6,8 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include "base/base64.h"
 #include "base/core/file.h"
-#include "image/base64.h"
 #include "image/policy/policy_files.h"
 #include "image/policy/signed_claim.h"
 #include "image/pull/gpg_signature.h"

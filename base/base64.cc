@@ -1,8 +1,8 @@
-#include "image/base64.h"
+#include "base/base64.h"
 
 #include <cstdint>
 
-namespace crisp::image {
+namespace crisp {
 namespace {
 
 constexpr std::string_view kAlphabet =
@@ -52,4 +52,4 @@ std::optional<std::string> DecodeWrappedBase64(std::string_view text) {
   return DecodeBase64(plain);
 }
 
-}  // namespace crisp::image
+}  // namespace crisp

@@ -1,14 +1,15 @@
-// DirectoryWatch: whether anything in some directories may have changed, asked when it matters.
+// DirectoryWatch: whether anything in some directories may have changed.
 //
-// What:     an inotify instance that nobody waits for: what has happened since the last question
-//           lies in its queue. Directories that do not exist yet, are removed or are replaced
-//           anywhere along their path are followed, because every directory above is watched too.
+// What:     an inotify instance: what has happened since the last question lies in its queue. Who
+//           wants to be told waits for fd() to be readable, others ask when it matters. Directories
+//           that do not exist yet, are removed or are replaced anywhere along their path are
+//           followed, because every directory above is watched too.
 // Contract: inotify(7).
 // Threads:  one at a time; the owner holds its lock.
 // Errors:   without inotify (no instance left, a network file system) the answer is always "yes":
 //           then reading anew each time is what works.
-#ifndef CRISP_OCI_DIRECTORY_WATCH_H_
-#define CRISP_OCI_DIRECTORY_WATCH_H_
+#ifndef CRISP_BASE_DIRECTORY_WATCH_H_
+#define CRISP_BASE_DIRECTORY_WATCH_H_
 
 #include <sys/inotify.h>
 
@@ -19,13 +20,15 @@
 
 #include "base/core/unique_fd.h"
 
-namespace crisp::oci {
+namespace crisp {
 
 class DirectoryWatch {
  public:
   // Absolute paths.
   explicit DirectoryWatch(std::vector<std::string> directories);
 
+  // For an event loop; -1 without inotify.
+  int fd() const { return inotify_.get(); }
   // True at the first call. What changes after it returned makes the next call true.
   bool TakeChanged();
 
@@ -48,6 +51,6 @@ class DirectoryWatch {
   std::map<int, Interest> watched_;
 };
 
-}  // namespace crisp::oci
+}  // namespace crisp
 
-#endif  // CRISP_OCI_DIRECTORY_WATCH_H_
+#endif  // CRISP_BASE_DIRECTORY_WATCH_H_

@@ -1,4 +1,4 @@
-#include "oci/directory_watch.h"
+#include "base/directory_watch.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,7 +10,7 @@
 #include "base/core/file.h"
 #include "base/log.h"
 
-namespace crisp::oci {
+namespace crisp {
 namespace {
 
 // IN_CLOSE_WRITE and not IN_MODIFY: a file that is being written is half a document. IN_ATTRIB: a
@@ -68,7 +68,9 @@ bool DirectoryWatch::EnsureWatches() {
       // The same directory gives the same descriptor again.
       const int wd = ::inotify_add_watch(inotify_.get(), path.c_str(), kEvents);
       if (wd < 0) {
-        all = all && (errno == ENOENT || errno == ENOTDIR);
+        const bool absent = errno == ENOENT || errno == ENOTDIR;
+        if (!absent) log::Warning("directory is not watched", {{"error", Errno("watch ", path)}});
+        all = all && absent;
         break;
       }
       Interest& interest = now[wd];
@@ -116,4 +118,4 @@ bool DirectoryWatch::DrainMatters() {
   }
 }
 
-}  // namespace crisp::oci
+}  // namespace crisp
