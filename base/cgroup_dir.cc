@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <charconv>
 #include <functional>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -40,6 +41,9 @@ bool IsController(const std::string& option) {
 bool IsGone(const Status& status) {
   return status.sys_errno() == ENOENT || status.sys_errno() == ENODEV;
 }
+
+// Of descriptors or memory: says nothing of what was to be opened.
+bool IsShortage(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM; }
 
 // Calls `visit` with every directory at and below `dir`, children first, up to the first error. A
 // directory that is gone is none.
@@ -204,6 +208,7 @@ Status CgroupDir::AwaitEmpty(MonoTime deadline) const {
     if (pids.empty()) return OkStatus();
     // One after the other: the order does not matter, all must end.
     const UniqueFd process(::pidfd_open(pids.front(), 0));
+    if (!process && IsShortage(errno)) return Errno("wait for process ", pids.front());
     if (!process) continue;  // ended meanwhile
     pollfd wait{process.get(), POLLIN, 0};
     const int n = ::poll(&wait, 1, PollTimeoutMs(deadline));
@@ -212,6 +217,39 @@ Status CgroupDir::AwaitEmpty(MonoTime deadline) const {
       return DeadlineExceeded("cgroup ", path_, ": ", pids.size(), " processes are still there");
     }
   }
+}
+
+Status CgroupDir::KillAtOnce(std::span<const pid_t> pids) const {
+  std::map<pid_t, UniqueFd> opened;
+  for (const pid_t pid : pids) {
+    UniqueFd process(::pidfd_open(pid, 0));
+    if (!process && IsShortage(errno)) return Errno("open process ", pid);
+    if (process) opened.emplace(pid, std::move(process));
+  }
+  // Whom a descriptor names has kept its number: if that is in the group now, so is he, or dead.
+  for (const pid_t pid : CRISP_TRY(Processes())) {
+    const auto at = opened.find(pid);
+    if (at != opened.end()) (void)::pidfd_send_signal(at->second.get(), SIGKILL, nullptr, 0);
+  }
+  return OkStatus();
+}
+
+// Many at once, and fewer where there are no descriptors for them.
+Status CgroupDir::Kill(const std::vector<pid_t>& pids) const {
+  size_t at_once = 256;
+  std::span<const pid_t> left(pids);
+  while (!left.empty()) {
+    at_once = std::min(at_once, left.size());
+    Status killed = KillAtOnce(left.first(at_once));
+    if (killed.ok()) {
+      left = left.subspan(at_once);
+    } else if (at_once > 1 && IsShortage(killed.sys_errno())) {
+      at_once /= 2;
+    } else {
+      return killed;
+    }
+  }
+  return OkStatus();
 }
 
 Status CgroupDir::KillAll(MonoTime deadline) const {
@@ -224,7 +262,7 @@ Status CgroupDir::KillAll(MonoTime deadline) const {
     if (layout_->v2) (void)WriteControlFile(AT_FDCWD, JoinPath(DirOf(""), "cgroup.kill"), "1");
     const std::vector<pid_t> pids = CRISP_TRY(Processes());
     if (pids.empty()) return OkStatus();
-    for (pid_t pid : pids) ::kill(pid, SIGKILL);
+    CRISP_RETURN_IF_ERROR(Kill(pids));
     if (!layout_->v2) ThawTree(DirOf("freezer"));
     if (MonoNow() >= deadline) {
       return DeadlineExceeded("cgroup ", path_, ": ", pids.size(), " processes survive SIGKILL");

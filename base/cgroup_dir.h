@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -55,6 +56,9 @@ class CgroupDir {
   // SIGKILLs everything in it and below (cgroup.kill where the kernel has it) until it is empty or
   // the deadline passes (kDeadlineExceeded).
   Status KillAll(MonoTime deadline) const;
+  // SIGKILL, once, for those of `pids` that are in the group: a number may have gone to a process
+  // outside since it was listed. kResourceExhausted: no descriptor even for one; some may be dead.
+  Status Kill(const std::vector<pid_t>& pids) const;
   // Removes it with its child groups on all hierarchies; missing is fine. kFailedPrecondition
   // (EBUSY) while processes are in it.
   Status EnsureRemoved() const;
@@ -69,6 +73,7 @@ class CgroupDir {
   std::string DirOf(std::string_view controller) const;
 
  private:
+  Status KillAtOnce(std::span<const pid_t> pids) const;
   // One directory per distinct mount.
   std::vector<std::string> Dirs() const;
 

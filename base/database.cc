@@ -1,5 +1,6 @@
 #include "base/database.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 
@@ -7,6 +8,11 @@
 
 namespace crisp {
 namespace {
+
+// A log of as many frames (page and header) as SQLite lets gather before it writes them back
+// (1000), and some more, since readers may hold that up: sqlite.org/wal.html, fileformat2.html.
+constexpr off_t kReserve_bytes = 32 + off_t{1064} * (24 + 4096);
+constexpr int kBusy_ms = 2000;
 
 Code CodeFromSqlite(int error) {
   switch (error & 0xff) {
@@ -20,9 +26,17 @@ Code CodeFromSqlite(int error) {
       return Code::kPermissionDenied;
     case SQLITE_CONSTRAINT:
       return Code::kAlreadyExists;
+    case SQLITE_BUSY:
+      return Code::kUnavailable;
     default:
       return Code::kInternal;
   }
+}
+
+// Without room, or where the file system cannot, rows are changed as long as there is room.
+void Reserve(const std::string& log_path) {
+  const Result<UniqueFd> log = OpenFile(log_path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+  if (log.ok()) (void)::fallocate(log->get(), FALLOC_FL_KEEP_SIZE, 0, kReserve_bytes);
 }
 
 }  // namespace
@@ -51,16 +65,22 @@ Result<std::unique_ptr<Database>> Database::Open(const std::string& path, Durabi
   std::unique_ptr<Database> db(new Database(raw));
   if (error != SQLITE_OK) return db->Error("open").Wrap("database ", path);
   sqlite3_extended_result_codes(raw, 1);
+  sqlite3_busy_timeout(raw, kBusy_ms);
+  int persist = 1;
+  sqlite3_file_control(raw, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
   // Before anything is written: the WAL gets the same mode.
   if (::chmod(path.c_str(), 0600) != 0) return Errno("set mode of ", path);
   for (const char* pragma :
-       {"PRAGMA journal_mode=WAL",
+       {// Before the log is opened: then its index is in memory, and not in a file of its own that
+        // cannot be made on a full disk.
+        "PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=WAL",
         durability == Durability::kFull ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
         // One connection, and memory counts: a small page cache.
         "PRAGMA cache_size=-256"}) {
     CRISP_RETURN_IF_ERROR(db->Configure(pragma).Wrap("database ", path));
   }
   CRISP_RETURN_IF_ERROR(db->Migrate(migrations).Wrap("database ", path));
+  Reserve(Cat(path, "-wal"));
   return db;
 }
 

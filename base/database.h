@@ -5,9 +5,13 @@
 //           refused (kFailedPrecondition), older ones are migrated step by step.
 // Threads:  one connection, one mutex: every call is serialised. Callers keep what they read in
 //           memory; the file is for surviving.
-// Access:   the file has mode 0600: rows may hold environments, and those secrets.
-// Errors:   kDataLoss for a damaged file, kResourceExhausted for a full disk, else kInternal; all
-//           name the statement. After a failed Transaction everything in it is rolled back.
+// Full disk: the write-ahead log is kept when the file is closed and has room reserved, so
+//           rows change and go where nothing else can be written, and space can be freed.
+// Access:   the file has mode 0600: rows may hold environments, and those secrets. It is locked:
+//           others can read copies of it and of its -wal.
+// Errors:   kDataLoss for a damaged file, kResourceExhausted for a full disk, kUnavailable while
+//           another process has it open (waited for, two seconds), else kInternal; all name the
+//           statement. After a failed Transaction everything in it is rolled back.
 #ifndef CRISP_BASE_DATABASE_H_
 #define CRISP_BASE_DATABASE_H_
 

@@ -8,11 +8,10 @@
 #include <unistd.h>
 
 #include <cstring>
-#include <system_error>
-#include <thread>
 
 #include "base/core/file.h"
 #include "base/core/mount.h"
+#include "base/core/own_thread.h"
 
 namespace crisp {
 namespace {
@@ -68,30 +67,18 @@ Status MakeAndPin(const std::vector<NamespacePin>& pins, const std::function<Sta
   return PinAll("/proc/thread-self", pins);
 }
 
-// Runs `work` on a new thread and waits; its namespaces end with it.
-Status OnThrowawayThread(const std::function<Status()>& work) {
-  Status status;
-  try {
-    std::thread thread([&] { status = work(); });
-    thread.join();
-  } catch (const std::system_error& error) {
-    return ResourceExhausted("start thread: ", error.what());
-  }
-  return status;
-}
-
 }  // namespace
 
 Status PinNamespaces(const std::vector<NamespacePin>& pins,
                      const std::function<Status()>& prepare) {
-  return OnThrowawayThread([&] { return MakeAndPin(pins, prepare); });
+  return RunOnOwnThread([&] { return MakeAndPin(pins, prepare); });
 }
 
 Status PinNamespacesOf(pid_t pid, const std::vector<NamespacePin>& pins,
                        const std::function<Status()>& prepare) {
   CRISP_RETURN_IF_ERROR(PinAll(Cat("/proc/", pid), pins));
   if (!prepare) return OkStatus();
-  Status status = OnThrowawayThread([&]() -> Status {
+  Status status = RunOnOwnThread([&]() -> Status {
     CRISP_RETURN_IF_ERROR(EnterAll(pins));
     return prepare();
   });
@@ -113,7 +100,7 @@ Result<NetnsHandle> NetnsHandle::Open(const std::string& path) {
 }
 
 Status NetnsHandle::Run(const std::function<Status()>& work) const {
-  return OnThrowawayThread([&]() -> Status {
+  return RunOnOwnThread([&]() -> Status {
     if (::setns(fd_.get(), CLONE_NEWNET) != 0) return Errno("enter network namespace");
     return work();
   });

@@ -1,3 +1,14 @@
+# ccache: paths below the sources count relative to them, so that another clone finds what this one
+# compiled; and it has to be told that it may keep what uses precompiled headers.
+if(CMAKE_CXX_COMPILER_LAUNCHER MATCHES "ccache")
+  set(CRISP_CCACHE ${CMAKE_CXX_COMPILER_LAUNCHER})
+  set(CRISP_CCACHE_ENV
+      CCACHE_NOHASHDIR=1
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}
+                                  ${CRISP_CCACHE_ENV} ${CRISP_CCACHE})
+endif()
+
 # Flags that every crisp target gets, through the interface target crisp_flags.
 add_library(crisp_flags INTERFACE)
 target_compile_options(crisp_flags INTERFACE
@@ -33,4 +44,8 @@ endif()
 if(CRISP_FUZZ)  # coverage for libFuzzer; the program that has its main links -fsanitize=fuzzer
   target_compile_options(crisp_flags INTERFACE -fsanitize=fuzzer-no-link)
   target_link_options(crisp_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(CRISP_COVERAGE)  # what is killed is not counted: the counts are written at exit
+  target_compile_options(crisp_flags INTERFACE --coverage -fprofile-update=atomic)
+  target_link_options(crisp_flags INTERFACE --coverage)
 endif()

@@ -229,6 +229,7 @@ Status Handover::RestoreStdio(Stdio* stdio) {
   stdio->err_.Take(UniqueFd(err_));
   stdio->out_.RestoreUnfinishedLine(std::move(out_line_));
   stdio->err_.RestoreUnfinishedLine(std::move(err_line_));
+  stdio->RestartIdle();
   stdio->stdin_.Take(UniqueFd(stdin_));
   stdio->stdin_.Restore(std::move(stdin_pending_), stdin_closing_);
   CRISP_RETURN_IF_ERROR(stdio->Watch(&stdio->out_));

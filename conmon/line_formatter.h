@@ -28,7 +28,8 @@ class LineFormatter {
   // Writes the records that `data` completes. Returns how many bytes they took; the rest, at most
   // `limit` bytes of an unfinished line, must stand in front of the data of the next call.
   size_t Format(std::string_view data, int64_t now_ns, LogBatch* batch);
-  // At the end of the stream: `rest` is what the last Format left. It becomes a P record.
+  // At the end of the stream, or to show what there is: `rest` is what the last Format left. It
+  // becomes a P record, and the line goes on in the next one.
   void Finish(std::string_view rest, int64_t now_ns, LogBatch* batch);
 
  private:

@@ -40,13 +40,17 @@ OutputStream::Outcome OutputStream::ReadOnce(Scratch* scratch, LogFile* log) {
   return Outcome::kData;
 }
 
-void OutputStream::End(Scratch* scratch, LogFile* log) {
-  fd_.Reset();
+void OutputStream::LogUnfinished(Scratch* scratch, LogFile* log) {
   if (carry_.empty() || !scratch->Acquire()) return;
   LogBatch batch(scratch->output(), scratch->output_size(), log);
   formatter_.Finish(carry_, WallNowNs(), &batch);
   batch.Flush();
   std::string().swap(carry_);
+}
+
+void OutputStream::End(Scratch* scratch, LogFile* log) {
+  fd_.Reset();
+  LogUnfinished(scratch, log);
 }
 
 void OutputStream::Widen() {
@@ -55,8 +59,8 @@ void OutputStream::Widen() {
   (void)::fcntl(fd_.get(), F_SETPIPE_SZ, kWidePipe_bytes);
 }
 
-void OutputStream::OnIdle() {
-  carry_.shrink_to_fit();
+void OutputStream::OnIdle(Scratch* scratch, LogFile* log) {
+  LogUnfinished(scratch, log);
   if (std::exchange(wide_, false) && fd_) {
     (void)::fcntl(fd_.get(), F_SETPIPE_SZ, kUsualPipe_bytes);
   }

@@ -2,7 +2,9 @@
 //
 // Threads: one.
 // An unfinished line is kept here between reads, so that records do not depend on how the container
-// cut its writes; it is the only thing that is lost when the monitor is killed.
+// cut its writes; it is the only thing that is lost when the monitor is killed. After a quiet
+// moment (OnIdle) it is logged: who looks at the log of a program that waits wants to see its
+// question.
 #ifndef CRISP_CONMON_OUTPUT_STREAM_H_
 #define CRISP_CONMON_OUTPUT_STREAM_H_
 
@@ -47,18 +49,22 @@ class OutputStream final : public Poller::Handler {
   void End(Scratch* scratch, LogFile* log);
   // Makes the pipe hold more, until OnIdle: a writer of a torrent need not stop when we are late.
   void Widen();
-  // Gives memory back that is not needed while nothing comes.
-  void OnIdle();
+  // Nothing has come for a while: logs the unfinished line with tag P, and gives memory back.
+  void OnIdle(Scratch* scratch, LogFile* log);
 
   size_t last_read_bytes() const { return last_read_bytes_; }
   const std::string& unfinished_line() const { return carry_; }
   void RestoreUnfinishedLine(std::string line) { carry_ = std::move(line); }
 
   void OnEvents(uint32_t) override { owner_->OnReadable(this); }
-  // In the poller; kept by the owner.
+  // Kept by the owner: whether it is in the poller, and when it will have been quiet for long
+  // enough (milliseconds of CLOCK_MONOTONIC).
   bool watched = false;
+  int64_t idle_at_ms = 0;
 
  private:
+  void LogUnfinished(Scratch* scratch, LogFile* log);
+
   MessageType type_;
   LineFormatter formatter_;
   Owner* owner_;

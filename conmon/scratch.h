@@ -1,8 +1,7 @@
 // Scratch: the monitor's big buffers, which exist only while there is something to copy.
 //
 // What:    one anonymous mapping for input and one for formatted output, made at first use and
-// given
-//          back to the kernel by Release() when the monitor has been idle (a hundred quiet
+//          given back to the kernel by Release() when the monitor has been idle (a hundred quiet
 //          containers must not hold a hundred times 200 KiB).
 // Threads: one.
 #ifndef CRISP_CONMON_SCRATCH_H_

@@ -115,7 +115,7 @@ void Stdio::OnReadable(OutputStream* stream) {
   if (phase_ == Phase::kCreating) return Diagnose(stream);
   const int64_t now = NowMs();
   if (!clients_->ReadyForOutput(now)) return Pause();
-  idle_at_ms_ = now + kIdle_ms;
+  stream->idle_at_ms = now + kIdle_ms;
   quiet_end_ms_ = now + kDrainQuiet_ms;
   switch (stream->ReadOnce(&scratch_, &log_)) {
     case OutputStream::Outcome::kData:
@@ -159,8 +159,37 @@ void Stdio::ResumeIfReady(int64_t now_ms) {
   }
 }
 
+// For streams that come with an unfinished line.
+void Stdio::RestartIdle() {
+  for (OutputStream* stream : {&out_, &err_}) stream->idle_at_ms = NowMs() + kIdle_ms;
+}
+
+// An unfinished line waits for its own stream only: the other one may never be quiet. The memory is
+// for both.
+int64_t Stdio::IdleMs() const {
+  int64_t at = scratch_.held() ? std::max(out_.idle_at_ms, err_.idle_at_ms) : INT64_MAX;
+  for (const OutputStream* stream : {&out_, &err_}) {
+    if (!stream->unfinished_line().empty()) at = std::min(at, stream->idle_at_ms);
+  }
+  return at;
+}
+
+void Stdio::OnIdle(int64_t now_ms) {
+  bool both = true;
+  for (OutputStream* stream : {&out_, &err_}) {
+    both = both && now_ms >= stream->idle_at_ms;
+    if (now_ms < stream->idle_at_ms) continue;
+    stream->OnIdle(&scratch_, &log_);
+    // There was no memory to write it with.
+    if (!stream->unfinished_line().empty()) stream->idle_at_ms = now_ms + kIdle_ms;
+  }
+  if (!both) return;
+  scratch_.Release();
+  ::malloc_trim(0);
+}
+
 int64_t Stdio::DeadlineMs() const {
-  int64_t deadline = scratch_.held() ? idle_at_ms_ : INT64_MAX;
+  int64_t deadline = IdleMs();
   if (paused_) deadline = std::min(deadline, clients_->StallEndMs());
   if (phase_ == Phase::kDraining) {
     deadline = std::min(deadline, paused_ ? drain_end_ms_ : std::min(quiet_end_ms_, drain_end_ms_));
@@ -170,12 +199,7 @@ int64_t Stdio::DeadlineMs() const {
 
 void Stdio::OnTimer(int64_t now_ms) {
   if (paused_) ResumeIfReady(now_ms);
-  if (scratch_.held() && now_ms >= idle_at_ms_) {
-    scratch_.Release();
-    out_.OnIdle();
-    err_.OnIdle();
-    ::malloc_trim(0);
-  }
+  if (now_ms >= IdleMs()) OnIdle(now_ms);
 }
 
 void Stdio::BeginDrain() {

@@ -1,8 +1,8 @@
 // Stdio: everything between the container's descriptors, its log and the attached clients.
 //
 // What:    makes the pipes, takes the terminal, reads output (log first in order, then nobody
-// waits:
-//          see client.h for slow readers), feeds stdin, and drains what is left after PID 1 died.
+//          waits: see client.h for slow readers), feeds stdin, and drains what is left after PID 1
+//          died.
 // Contract: cri-contract section 10 (log) and streaming.md section 6.6 (attach).
 // Threads: one.
 // Units:   milliseconds of CLOCK_MONOTONIC.
@@ -74,6 +74,9 @@ class Stdio final : public OutputStream::Owner, public ContainerStdin::Owner {
   void ResumeIfReady(int64_t now_ms);
   void Diagnose(OutputStream* stream);
   void Gather(OutputStream* stream);
+  void RestartIdle();
+  int64_t IdleMs() const;
+  void OnIdle(int64_t now_ms);
 
   const Options* options_;
   Poller* poller_;
@@ -88,7 +91,6 @@ class Stdio final : public OutputStream::Owner, public ContainerStdin::Owner {
   bool paused_ = false;  // a client's socket is full
   int64_t last_read_us_ = 0;
   bool gathering_ = false;
-  int64_t idle_at_ms_ = INT64_MAX;
   int64_t quiet_end_ms_ = 0;
   int64_t drain_end_ms_ = 0;
 };

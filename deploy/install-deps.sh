@@ -20,7 +20,8 @@ build=(
 run=(runc crun containernetworking-plugins iptables iproute2 busybox-static ca-certificates gpgv)
 test=(
   ccache libgtest-dev libgmock-dev
-  python3 nftables procps docker-registry skopeo umoci openssl curl gnupg
+  python3 nftables procps docker-registry skopeo buildah umoci openssl curl gnupg
+  mount e2fsprogs xfsprogs
   clang-format
 )
 

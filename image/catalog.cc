@@ -32,18 +32,26 @@ void Catalog::PutImage(ImageRow row) {
   CatalogEntryPtr& entry = images_[row.id];
   if (entry == nullptr) {
     entry = std::make_shared<CatalogEntry>();
+    entry->generation = ++last_generation_;
     for (const std::string& key : row.layer_keys) entry->layers.push_back(layers_.at(key));
     *entry->listed = row.listed;
     entry->row = std::move(row);
   } else {
     *entry->listed = row.listed;
-    if (row.layer_keys != entry->row.layer_keys) {  // a damaged one was replaced
+    if (row.layer_keys != entry->row.layer_keys) {  // replaced, or encrypted anew
       entry->layers.clear();
       for (const std::string& key : row.layer_keys) entry->layers.push_back(layers_.at(key));
       entry->row.layer_keys = row.layer_keys;
+      entry->row.chain_id = row.chain_id;
     }
   }
   Show(*entry);
+}
+
+void Catalog::RenewFiles(const std::string& image_id) {
+  CatalogEntry& entry = *images_.at(image_id);
+  entry.damaged = false;
+  entry.generation = ++last_generation_;
 }
 
 void Catalog::PutName(const NameRow& name) {
@@ -109,12 +117,12 @@ std::vector<ImagePtr> Catalog::All() const {
   return out;
 }
 
-Result<ImagePtr> Catalog::FindByPrefix(const std::string& hex) const {
+Result<ImagePtr> Catalog::FindByPrefix(const std::string& hex, bool hidden_too) const {
   const std::string prefix = Cat(kIdPrefix, hex);
   ImagePtr found;
   for (auto it = images_.lower_bound(prefix); it != images_.end() && it->first.starts_with(prefix);
        ++it) {
-    if (!IsShown(*it->second)) continue;
+    if (!(hidden_too ? it->second->listed->load() : IsShown(*it->second))) continue;
     if (found != nullptr) {
       return FailedPrecondition("image id prefix ", hex, " is ambiguous; use more digits");
     }
@@ -123,30 +131,31 @@ Result<ImagePtr> Catalog::FindByPrefix(const std::string& hex) const {
   return found;
 }
 
-Result<ImagePtr> Catalog::Find(const std::string& reference) const {
+Result<ImagePtr> Catalog::Find(const std::string& reference, bool hidden_too) const {
   if (reference.starts_with(kIdPrefix)) {
     const std::string hex = reference.substr(kIdPrefix.size());
     if (hex.empty() || hex.size() > 64 || !IsLowerHex(hex)) {
       return InvalidArgument("image id \"", reference.substr(0, 100),
                              "\" must be sha256: and at most 64 lower-case hexadecimal digits");
     }
-    return FindByPrefix(hex);
+    return FindByPrefix(hex, hidden_too);
   }
   const bool is_hex = !reference.empty() && reference.size() <= 64 && IsLowerHex(reference);
-  if (is_hex && reference.size() == 64) return FindByPrefix(reference);
+  if (is_hex && reference.size() == 64) return FindByPrefix(reference, hidden_too);
   const auto parsed = Reference::Parse(reference);
   if (!parsed.ok()) return parsed.status();
   if (const auto name = names_.find(parsed->ToString()); name != names_.end()) {
     const CatalogEntry& entry = *images_.at(name->second);
-    return IsShown(entry) ? entry.image : ImagePtr();
+    return hidden_too || IsShown(entry) ? entry.image : ImagePtr();  // names are of listed ones
   }
-  if (is_hex) return FindByPrefix(reference);
+  if (is_hex) return FindByPrefix(reference, hidden_too);
   return ImagePtr();
 }
 
 bool Catalog::IsShown(const CatalogEntry& entry) {
-  return *entry.listed && std::none_of(entry.layers.begin(), entry.layers.end(),
-                                       [](const LayerPtr& layer) { return layer->quarantined; });
+  return *entry.listed && !entry.damaged &&
+         std::none_of(entry.layers.begin(), entry.layers.end(),
+                      [](const LayerPtr& layer) { return layer->quarantined; });
 }
 
 std::vector<CatalogEntryPtr> Catalog::EntriesWith(const std::string& layer_key) const {

@@ -9,7 +9,8 @@
 //                       └────── Put ────────┘
 //
 //          Unlisted: removed by the user while containers hold leases. A listed image with a
-//          quarantined layer is not shown, by List and Find, until the layer has been replaced.
+//          quarantined layer, or with damaged files of its own, is not shown, by List and Find,
+//          until they have been replaced.
 // Threads: none of its own: the owner's lock.
 #ifndef CRISP_IMAGE_CATALOG_H_
 #define CRISP_IMAGE_CATALOG_H_
@@ -35,6 +36,8 @@ struct CatalogEntry {
   // Shared with leases, which look at it without a lock when they end.
   std::shared_ptr<std::atomic<bool>> listed = std::make_shared<std::atomic<bool>>(true);
   std::vector<LayerPtr> layers;  // bottom first
+  bool damaged = false;          // its own files are; hidden until they are pulled anew
+  uint64_t generation = 0;       // another one when its own files are put there anew
   std::set<std::string> tags;
   std::set<std::string> digests;
   ImagePtr image;  // what is shown: made anew with every change of names
@@ -50,8 +53,10 @@ class Catalog {
   LayerPtr FindLayer(const std::string& key) const;
   const std::map<std::string, LayerPtr>& layers() const { return layers_; }
 
-  // Adds the image, or lists it again. Row's layer_keys must be present.
+  // Adds the image, or lists it again, with the row's layers, which must be present.
   void PutImage(ImageRow row);
+  // Its own files are new and good.
+  void RenewFiles(const std::string& image_id);
   // Moves the name here from whoever has it.
   void PutName(const NameRow& name);
   void Unlist(const std::string& image_id);
@@ -62,7 +67,8 @@ class Catalog {
   std::vector<ImagePtr> List() const;
   // Unlisted ones too.
   std::vector<ImagePtr> All() const;
-  Result<ImagePtr> Find(const std::string& reference) const;
+  // `hidden_too`: damaged ones.
+  Result<ImagePtr> Find(const std::string& reference, bool hidden_too = false) const;
   // Entries that have the layer, hidden and unlisted ones too.
   std::vector<CatalogEntryPtr> EntriesWith(const std::string& layer_key) const;
   CatalogEntryPtr FindEntry(const std::string& image_id) const;
@@ -76,12 +82,13 @@ class Catalog {
  private:
   void Show(CatalogEntry& entry);
   static bool IsShown(const CatalogEntry& entry);
-  Result<ImagePtr> FindByPrefix(const std::string& hex) const;
+  Result<ImagePtr> FindByPrefix(const std::string& hex, bool hidden_too) const;
 
   std::map<std::string, CatalogEntryPtr> images_;  // by id
   std::map<std::string, std::string> names_;       // full reference to id; listed images only
   std::map<std::string, LayerPtr> layers_;         // by key
   PinnedImages pinned_;
+  uint64_t last_generation_ = 0;
 };
 
 }  // namespace crisp::image

@@ -39,6 +39,12 @@ void AddNames(const Reference& reference, NewImage* image) {
   if (!resolved.empty()) image->names.push_back({reference.WithDigest(resolved), id, true});
 }
 
+std::string ShownName(const ImageStore::LayerUser& image) {
+  return !image.tags.empty()      ? image.tags[0]
+         : !image.digests.empty() ? image.digests[0]
+                                  : image.image_id;
+}
+
 class ImageServiceImpl : public ImageService {
  public:
   ImageServiceImpl(Options options, std::unique_ptr<ImageStore> store)
@@ -55,7 +61,8 @@ class ImageServiceImpl : public ImageService {
         pulls_active_(options_.telemetry->GetGauge("crisp_image_pulls_active",
                                                    "Pulls and imports under way")),
         slots_(options_.transfers),
-        store_(std::move(store)) {
+        store_(std::move(store)),
+        decryption_keys_path_(options_.decryption_keys_path) {
     auto resolver = RegistryResolver::Load(options_.registries, options_.registry_files);
     if (resolver.ok()) {
       resolver_ = std::move(resolver).value();
@@ -69,7 +76,9 @@ class ImageServiceImpl : public ImageService {
   }
 
   std::vector<ImagePtr> List() const override { return store_->List(); }
-  Result<ImagePtr> Find(const std::string& reference) const override;
+  Result<ImagePtr> Find(const std::string& reference) const override {
+    return FindBy(reference, /*hidden_too=*/false);
+  }
   Result<std::string> Pull(const PullRequest& request) override;
   Result<std::vector<std::string>> Import(const std::string& path,
                                           const std::string& name) override;
@@ -85,17 +94,29 @@ class ImageServiceImpl : public ImageService {
   }
   void CollectGarbage() override { store_->AllowDeletion(); }
   Status MountRootfs(const Lease& lease, const std::string& upper, const std::string& work,
-                     const std::string& target, int user_namespace) override;
-  Status MountImage(const Lease& lease, const std::string& target, int user_namespace) override;
-  Status Reload(std::map<std::string, RegistryOptions> registries,
-                std::vector<std::string> pinned_images) override;
+                     const std::string& target, const MountOptions& options) override;
+  Status MountImage(const Lease& lease, const std::string& target,
+                    const MountOptions& options) override;
+  Status Reload(Reloadable next) override;
 
  private:
   class ActivePull;
   PullSessionOptions SessionOptions(ActivePull* pull);
   PullerRequest BaseRequest() const;
   Result<std::shared_ptr<const RegistryResolver>> resolver() const;
-  void Repair(const std::string& key, DamagedLayer* layer, const CancelToken& cancel);
+  Result<ImagePtr> FindBy(const std::string& reference, bool hidden_too) const;
+  // What a check has found, and what is to be pulled again, in the same order.
+  struct CheckState {
+    CheckReport report;
+    std::vector<std::string> damaged_layers;  // keys
+    std::vector<ImageStore::LayerUser> damaged_images;
+  };
+  Status JudgeLayer(CheckedLayer checked, const ImageStore::Checkable& what, CheckState* out);
+  Status JudgeImage(const CheckedLayer& checked, const ImageStore::Checkable& what,
+                    CheckState* out);
+  void RepairAll(const CancelToken& cancel, CheckState* state);
+  std::string PullAgain(const std::vector<ImageStore::LayerUser>& users, const CancelToken& cancel,
+                        const std::function<bool()>& is_good);
   Result<std::string> PullReference(const RegistryResolver& resolver, const Reference& reference,
                                     const PullRequest& request);
 
@@ -111,6 +132,7 @@ class ImageServiceImpl : public ImageService {
   const std::unique_ptr<ImageStore> store_;
 
   mutable std::mutex mutex_;  // guards what follows
+  std::string decryption_keys_path_;
   std::shared_ptr<const RegistryResolver> resolver_;
   Status resolver_failure_;  // when there is none
   std::list<PullProgress> pulls_;
@@ -166,8 +188,11 @@ PullerRequest ImageServiceImpl::BaseRequest() const {
   PullerRequest out;
   out.platform = platform_;
   out.parallel_layers = options_.parallel_layers;
+  out.parallel_ranges = options_.parallel_ranges;
   out.stall_seconds = options_.pull_stall_seconds;
   out.max_layer_bytes = options_.max_layer_bytes;
+  std::lock_guard lock(mutex_);
+  out.decryption_keys_path = decryption_keys_path_;
   return out;
 }
 
@@ -177,7 +202,7 @@ Result<std::shared_ptr<const RegistryResolver>> ImageServiceImpl::resolver() con
   return resolver_;
 }
 
-Result<ImagePtr> ImageServiceImpl::Find(const std::string& reference) const {
+Result<ImagePtr> ImageServiceImpl::FindBy(const std::string& reference, bool hidden_too) const {
   const auto known = resolver();
   const bool is_id = reference.starts_with("sha256:");
   const auto candidates = known.ok() && !is_id
@@ -185,15 +210,15 @@ Result<ImagePtr> ImageServiceImpl::Find(const std::string& reference) const {
                               : Result<std::vector<Reference>>(NotFound("candidates"));
   if (candidates.ok()) {
     for (const Reference& candidate : *candidates) {
-      Result<ImagePtr> found = store_->Find(candidate.ToString());
+      Result<ImagePtr> found = store_->Find(candidate.ToString(), hidden_too);
       if (!found.ok() || *found != nullptr) return found;
     }
   }
-  return store_->Find(reference);
+  return store_->Find(reference, hidden_too);
 }
 
 Status ImageServiceImpl::Remove(const std::string& reference) {
-  const ImagePtr image = CRISP_TRY(Find(reference));
+  const ImagePtr image = CRISP_TRY(FindBy(reference, /*hidden_too=*/true));
   return image != nullptr ? store_->Remove(image->id) : OkStatus();
 }
 
@@ -270,66 +295,112 @@ Result<std::vector<std::string>> ImageServiceImpl::Import(const std::string& pat
 }
 
 Result<CheckReport> ImageServiceImpl::Check(bool repair, const CancelToken& cancel) {
-  std::map<std::string, LayerPtr> layers;  // held: they stay while they are looked at
-  std::vector<std::string> keys;
-  for (LayerPtr& layer : store_->Layers()) {
-    if (!layer->has_row) continue;  // of a pull that is under way
-    keys.push_back(layer->key);
-    layers[layer->key] = std::move(layer);
+  // Held: layers stay while they are looked at.
+  std::map<std::string, ImageStore::Checkable> checkables = store_->Checkables();
+  PullerRequest request;
+  for (const auto& [key, what] : checkables) {
+    const bool is_artifact = what.image != nullptr && !what.image->config.artifact_type.empty();
+    (what.layer != nullptr ? request.layer_keys
+     : is_artifact         ? request.artifact_ids
+                           : request.image_ids)
+        .push_back(key);
   }
-  CheckReport out;
-  std::vector<CheckedLayer> checked;
+  CheckState state;
+  const auto judge = [&](CheckedLayer checked) -> Status {
+    const auto what = checkables.find(checked.key);
+    if (what == checkables.end()) return Internal("crisp-pull checked what is not there");
+    return what->second.layer != nullptr ? JudgeLayer(std::move(checked), what->second, &state)
+                                         : JudgeImage(checked, what->second, &state);
+  };
   {
     ActivePull active(*this, "check", "check");
     PullSession session(*store_, reservations_, slots_, SessionOptions(&active));
-    checked = CRISP_TRY(session.Check(std::move(keys), cancel).Wrap("check"));
-  }
-  for (CheckedLayer& one : checked) {
-    const auto layer = layers.find(one.key);
-    if (layer == layers.end()) return Internal("crisp-pull checked a layer that is not there");
-    (one.has_record ? out.layers_checked : out.layers_without_record) += 1;
-    if (one.difference_count == 0) continue;
-    CRISP_RETURN_IF_ERROR(store_->Quarantine(one.key));
-    DamagedLayer damaged;
-    damaged.diff_id = layer->second->diff_id;
-    damaged.differences = std::move(one.differences);
-    damaged.difference_count = static_cast<size_t>(one.difference_count);
-    for (const ImageStore::LayerUser& user : store_->UsersOf(one.key)) {
-      damaged.images.push_back(!user.tags.empty()      ? user.tags[0]
-                               : !user.digests.empty() ? user.digests[0]
-                                                       : user.image_id);
+    Status status = session.Check(std::move(request), judge, cancel);
+    if (!status.ok()) {
+      checkables.clear();
+      store_->Collect();  // what nobody else held any more
+      return std::move(status).Wrap("check");
     }
-    log::Error("layer is damaged; its images are quarantined",
-               {{"layer", damaged.diff_id}, {"first", damaged.differences.at(0)}});
-    if (repair) Repair(one.key, &damaged, cancel);
-    out.damaged.push_back(std::move(damaged));
   }
-  layers.clear();
+  if (repair) RepairAll(cancel, &state);
+  checkables.clear();
+  state.report.strangers = CRISP_TRY(store_->FindStrangers(repair));
   store_->Collect();
-  return out;
+  return std::move(state.report);
 }
 
-// Any image that has the layer brings it back, as long as its registry still has what the digest
-// names.
-void ImageServiceImpl::Repair(const std::string& key, DamagedLayer* layer,
-                              const CancelToken& cancel) {
-  layer->repair_error = "no image that has it came from a registry; import it again";
-  for (const ImageStore::LayerUser& user : store_->UsersOf(key)) {
+Status ImageServiceImpl::JudgeLayer(CheckedLayer checked, const ImageStore::Checkable& what,
+                                    CheckState* out) {
+  CheckReport& report = out->report;
+  (checked.has_record ? report.layers_checked : report.layers_without_record) += 1;
+  if (checked.difference_count == 0) return OkStatus();
+  if (!CRISP_TRY(store_->Quarantine(checked.key, what.generation))) return OkStatus();
+  DamagedLayer damaged;
+  damaged.diff_id = what.layer->diff_id;
+  damaged.differences = std::move(checked.differences);
+  damaged.difference_count = static_cast<size_t>(checked.difference_count);
+  for (const ImageStore::LayerUser& user : store_->UsersOf(checked.key)) {
+    damaged.images.push_back(ShownName(user));
+  }
+  log::Error("layer is damaged; its images are quarantined",
+             {{"layer", damaged.diff_id}, {"first", damaged.differences.at(0)}});
+  report.damaged.push_back(std::move(damaged));
+  out->damaged_layers.push_back(checked.key);
+  return OkStatus();
+}
+
+Status ImageServiceImpl::JudgeImage(const CheckedLayer& checked, const ImageStore::Checkable& what,
+                                    CheckState* out) {
+  ++out->report.images_checked;
+  if (checked.difference_count == 0) return OkStatus();
+  ImageStore::LayerUser names = store_->NamesOf(checked.key);
+  if (!CRISP_TRY(store_->QuarantineImage(checked.key, what.generation))) return OkStatus();
+  DamagedImage damaged;
+  damaged.id = checked.key;
+  damaged.name = ShownName(names);
+  damaged.difference = checked.differences.at(0);
+  log::Error("image is damaged and quarantined",
+             {{"image", damaged.id}, {"difference", damaged.difference}});
+  out->report.damaged_images.push_back(std::move(damaged));
+  out->damaged_images.push_back(std::move(names));
+  return OkStatus();
+}
+
+void ImageServiceImpl::RepairAll(const CancelToken& cancel, CheckState* state) {
+  for (size_t i = 0; i < state->damaged_images.size(); ++i) {
+    const ImageStore::LayerUser& names = state->damaged_images[i];
+    DamagedImage& damaged = state->report.damaged_images[i];
+    damaged.repair_error =
+        PullAgain({names}, cancel, [&] { return !store_->IsDamaged(names.image_id); });
+    damaged.repaired = damaged.repair_error.empty();
+  }
+  for (size_t i = 0; i < state->damaged_layers.size(); ++i) {
+    const std::string& key = state->damaged_layers[i];
+    DamagedLayer& damaged = state->report.damaged[i];
+    damaged.repair_error =
+        PullAgain(store_->UsersOf(key), cancel, [&] { return !store_->IsQuarantined(key); });
+    damaged.repaired = damaged.repair_error.empty();
+  }
+}
+
+// Any of these images brings it back, as long as its registry still has what the digest names. The
+// error, or "".
+std::string ImageServiceImpl::PullAgain(const std::vector<ImageStore::LayerUser>& users,
+                                        const CancelToken& cancel,
+                                        const std::function<bool()>& is_good) {
+  if (is_good()) return "";  // another repair has brought it
+  std::string error = "no image that has it came from a registry; import it again";
+  for (const ImageStore::LayerUser& user : users) {
     for (const std::string& digest : user.digests) {
       PullRequest request;
       request.reference = digest;
       request.cancel = cancel;
       const Result<std::string> pulled = Pull(request);
-      if (!pulled.ok()) {
-        layer->repair_error = pulled.status().message();
-        continue;
-      }
-      if (store_->IsQuarantined(key)) continue;
-      layer->repaired = true;
-      layer->repair_error.clear();
-      return;
+      if (pulled.ok() && is_good()) return "";
+      if (!pulled.ok()) error = pulled.status().message();
     }
   }
+  return error;
 }
 
 Collected ImageServiceImpl::Collect() {
@@ -373,32 +444,33 @@ Status ImageServiceImpl::Export(const std::string& reference, const std::string&
 
 Status ImageServiceImpl::MountRootfs(const Lease& lease, const std::string& upper,
                                      const std::string& work, const std::string& target,
-                                     int user_namespace) {
+                                     const MountOptions& options) {
   CRISP_FAILPOINT("image.mount_rootfs");
-  OverlayOptions options;
-  options.lower_root = store_->paths().layers();
-  options.lower = LowerNames(LayersOf(lease));
-  if (options.lower.empty()) options.lower.push_back(kEmptyLayer);
-  options.upper = upper;
-  options.work = work;
-  options.user_namespace = user_namespace;
-  options.volatile_upper = true;  // a container is never mounted again after a crash of the node
-  return MountOverlay(options, target);
+  OverlayOptions overlay;
+  overlay.lower_root = store_->paths().layers();
+  overlay.lower = LowerNames(LayersOf(lease));
+  if (overlay.lower.empty()) overlay.lower.push_back(kEmptyLayer);
+  overlay.upper = upper;
+  overlay.work = work;
+  overlay.user_namespace = options.user_namespace;
+  overlay.label = options.label;
+  overlay.volatile_upper = true;  // a container is never mounted again after a crash of the node
+  return MountOverlay(overlay, target);
 }
 
 Status ImageServiceImpl::MountImage(const Lease& lease, const std::string& target,
-                                    int user_namespace) {
+                                    const MountOptions& options) {
   CRISP_FAILPOINT("image.mount_image");
-  return MountReadOnly(store_->paths().layers(), LowerNames(LayersOf(lease)), target,
-                       user_namespace);
+  return MountReadOnly(store_->paths().layers(), LowerNames(LayersOf(lease)), target, options);
 }
 
-Status ImageServiceImpl::Reload(std::map<std::string, RegistryOptions> registries,
-                                std::vector<std::string> pinned_images) {
-  auto resolver = CRISP_TRY(RegistryResolver::Load(std::move(registries), options_.registry_files));
-  store_->SetPinned(Pinned(pinned_images));
+Status ImageServiceImpl::Reload(Reloadable next) {
+  auto resolver =
+      CRISP_TRY(RegistryResolver::Load(std::move(next.registries), options_.registry_files));
+  store_->SetPinned(Pinned(next.pinned_images));
   std::lock_guard lock(mutex_);
   resolver_ = std::move(resolver);
+  decryption_keys_path_ = std::move(next.decryption_keys_path);
   return OkStatus();
 }
 

@@ -3,8 +3,7 @@
 // What:     images and layers on disk, pulls through crisp-pull, root filesystems for containers.
 // Contract: cri-contract section 12; OCI image-spec and distribution-spec (named where used).
 // Persistence: images.db (SQLite, FULL) and layers/ below Options::root; all rows are in memory
-// too,
-//           so that List and Find never touch the disk.
+//           too, so that List and Find never touch the disk.
 // Threads:  every method may be called from any thread. List, Find and FsInfo never block on disk
 //           or network. Pull blocks its caller (a pull lane) until the image is visible.
 // Units:    bytes; ns since the epoch.
@@ -93,7 +92,24 @@ struct DamagedLayer {
   bool repaired = false;
   std::string repair_error;
 };
+// An image whose configuration (of an artifact: manifest) is not what its id says.
+struct DamagedImage {
+  std::string id;
+  std::string name;  // or the id
+  std::string difference;
+  bool repaired = false;
+  std::string repair_error;
+};
+// A directory below the root that no image has, left by whoever.
+struct Stranger {
+  std::string path;  // below the root
+  bool removed = false;
+  std::string removal_error;
+};
 struct CheckReport {
+  size_t images_checked = 0;
+  std::vector<DamagedImage> damaged_images;
+  std::vector<Stranger> strangers;
   size_t layers_checked = 0;
   size_t layers_without_record = 0;  // unpacked by a crisp that made none
   std::vector<DamagedLayer> damaged;
@@ -173,23 +189,37 @@ struct SignatureOptions {
   std::function<Result<std::map<std::string, Lookaside>>()> read_lookaside;
 };
 
-struct Options {
-  std::string root;         // e.g. /var/lib/crisp; layers/, images/, images.db are below it
-  std::string pull_binary;  // crisp-pull
+// What may change at run time.
+struct Reloadable {
   // Key: registry host as in references; "_default" is for those that have nothing of their own.
   std::map<std::string, RegistryOptions> registries;
+  std::vector<std::string> pinned_images;  // references and patterns
+  // Directory of private keys for encrypted images, or one file (pull/decryption_keys.h); read by
+  // crisp-pull when an image needs one. Empty: none.
+  std::string decryption_keys_path;
+};
+
+struct Options : Reloadable {
+  std::string root;         // e.g. /var/lib/crisp; layers/, images/, images.db are below it
+  std::string pull_binary;  // crisp-pull
   RegistryFiles registry_files;
   SignatureOptions signatures;
   std::string default_platform_os = "linux";
   std::string default_platform_arch;             // empty: this machine's
   int parallel_layers = 3;                       // of one pull
   int transfers = 6;                             // layers of all pulls together
+  int parallel_ranges = 4;                       // connections of one large layer; 1: no ranges
   int64_t max_layer_bytes = int64_t{256} << 30;  // uncompressed; a larger one is refused
   int pull_stall_seconds = 60;                   // a pull fails when nothing comes for so long
-  std::vector<std::string> pinned_images;        // references
   std::vector<int> pull_cgroup_dirs;             // where crisp-pull is moved to
   Reaper* reaper = nullptr;
   Telemetry* telemetry = nullptr;  // required
+};
+
+// How an image is seen where it is mounted.
+struct MountOptions {
+  int user_namespace = -1;  // a descriptor of the pod's (overlay.h); -1: none
+  std::string label;        // SELinux context of all files; empty: none
 };
 
 class ImageService {
@@ -207,13 +237,15 @@ class ImageService {
   // The image id. Codes: kNotFound (manifest), kUnauthenticated/kPermissionDenied, kUnavailable
   // (no registry answered), kDataLoss (digest mismatch), kInvalidArgument (reference),
   // kCancelled/kDeadlineExceeded; kPermissionDenied with errno EKEYREJECTED when the signature
-  // policy does not let the image in.
+  // policy does not let the image in; kFailedPrecondition when no key opens an encrypted layer.
   virtual Result<std::string> Pull(const PullRequest& request) = 0;
   // Oldest first. From memory.
   virtual std::vector<PullProgress> Pulls() const = 0;
-  // Compares layers on disk with what was recorded when they were unpacked. Images with a damaged
-  // layer are quarantined: no longer listed or found; what runs on them goes on. The next pull
-  // fetches the layer anew and lists them again. `repair` pulls them now, by their digests.
+  // Compares layers on disk, contents too, with what was recorded when they were unpacked, and the
+  // images' own files with their ids. Images with damage are quarantined as soon as it is found,
+  // also when the check is cancelled later: no longer listed or found; what runs on them goes on.
+  // The next pull fetches the layer anew and lists them again. `repair` pulls them at the end, by
+  // their digests. A file that cannot be read for want of resources is an error, not damage.
   virtual Result<CheckReport> Check(bool repair, const CancelToken& cancel) = 0;
   // Deletes what nothing holds, and waits until it is gone.
   virtual Collected Collect() = 0;
@@ -225,8 +257,8 @@ class ImageService {
   // digests (pull/image_export.h). kNotFound: no such image.
   virtual Status Export(const std::string& reference, const std::string& path,
                         const CancelToken& cancel) = 0;
-  // Removes the image with all its tags; missing is OK (cri-contract 12.4). Layers that no image
-  // and no lease uses are deleted.
+  // Removes the image with all its tags, a quarantined one too; missing is OK (cri-contract 12.4).
+  // Layers that no image and no lease uses are deleted.
   virtual Status Remove(const std::string& reference) = 0;
   // From cached numbers; refreshed by the store's own writes.
   virtual FsInfo GetFsInfo() const = 0;
@@ -241,18 +273,18 @@ class ImageService {
   virtual void CollectGarbage() = 0;
 
   // Mounts `lease`'s layers with `upper`/`work` as a writable overlay on `target` (private
-  // propagation). All directories exist. Undo: EnsureUnmounted(target). `user_namespace`: -1, or a
-  // descriptor of the pod's (overlay.h); then `upper` belongs to its root.
+  // propagation). All directories exist. Undo: EnsureUnmounted(target). With a user namespace
+  // `upper` belongs to its root.
   virtual Status MountRootfs(const Lease& lease, const std::string& upper, const std::string& work,
-                             const std::string& target, int user_namespace) = 0;
+                             const std::string& target, const MountOptions& options) = 0;
 
   // Mounts `lease`'s image on the directory `target`: read-only, nosuid, nodev, noexec, private.
-  // For images and artifacts. Undo and `user_namespace` as above.
-  virtual Status MountImage(const Lease& lease, const std::string& target, int user_namespace) = 0;
+  // For images and artifacts. Undo as above.
+  virtual Status MountImage(const Lease& lease, const std::string& target,
+                            const MountOptions& options) = 0;
 
-  // Registries, their files and pinned images may change at run time (SIGHUP). All or nothing.
-  virtual Status Reload(std::map<std::string, RegistryOptions> registries,
-                        std::vector<std::string> pinned_images) = 0;
+  // SIGHUP: also reads the registries' files again. All or nothing.
+  virtual Status Reload(Reloadable next) = 0;
 };
 
 }  // namespace crisp::image

@@ -5,8 +5,7 @@
 //          Removing goes the other way: rows first (durably), then directories, moved to tmp/ at
 //          once and deleted behind.
 // Threads: any. Reading takes a short lock; writing takes the write lock first (write < state),
-// which
-//          is held across SQLite and renames.
+//          which is held across SQLite and renames.
 // Errors:  name the image or layer. After a failed PublishImages nothing is visible; layers stay as
 //          long as the caller holds them.
 // Power cuts: a background syncfs marks layers durable. At Open, layers of an earlier boot that are
@@ -15,6 +14,7 @@
 #define CRISP_IMAGE_IMAGE_STORE_H_
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -57,7 +57,8 @@ class ImageStore {
   const StorePaths& paths() const { return paths_; }
 
   std::vector<ImagePtr> List() const;
-  Result<ImagePtr> Find(const std::string& reference) const;
+  // `hidden_too`: those that are quarantined.
+  Result<ImagePtr> Find(const std::string& reference, bool hidden_too = false) const;
   FsInfo GetFsInfo() const;
   // Keeps entry and layers as long as it lives.
   Result<LeasePtr> Acquire(const std::string& image_id);
@@ -70,8 +71,11 @@ class ImageStore {
   // is there already, that one is returned and `directory` stays, unless it is quarantined: then it
   // is replaced. What containers still run on stays on disk until the node has been booted anew.
   Result<LayerPtr> AddLayer(const Layer& layer, const std::string& directory);
+  // An image that is there already keeps its layers while a container may run on it; otherwise it
+  // gets these: they differ where an image was encrypted anew, or a damaged layer replaced.
   Status PublishImages(const std::vector<NewImage>& images);
 
+  // Hidden ones too.
   Status Remove(const std::string& reference);
   std::vector<LayerPtr> Layers() const;
   struct LayerUser {
@@ -80,9 +84,25 @@ class ImageStore {
     std::vector<std::string> digests;
   };
   std::vector<LayerUser> UsersOf(const std::string& layer_key) const;
-  // Hides the images that have it. kNotFound: the layer has gone meanwhile.
-  Status Quarantine(const std::string& layer_key);
+  // What a check looks at: a layer that has a row, or a listed image, hidden ones too. Held, it
+  // stays where it is; its generation tells whether it is still the one that was looked at.
+  struct Checkable {
+    LayerPtr layer;  // or
+    ImagePtr image;
+    uint64_t generation = 0;
+  };
+  // By the layer's key or the image's id.
+  std::map<std::string, Checkable> Checkables() const;
+  // Hides the images that have it. False: the layer has gone or was replaced since then.
+  Result<bool> Quarantine(const std::string& layer_key, uint64_t generation);
   bool IsQuarantined(const std::string& layer_key) const;
+  // The same for an image whose own files are damaged: they are moved aside.
+  Result<bool> QuarantineImage(const std::string& image_id, uint64_t generation);
+  LayerUser NamesOf(const std::string& image_id) const;
+  bool IsDamaged(const std::string& image_id) const;
+  // Directories of layers and images that nothing knows, as paths below the root. Pulls that run
+  // are not disturbed.
+  Result<std::vector<Stranger>> FindStrangers(bool remove);
   // Deletes what nothing holds, if deletion is allowed.
   void Collect();
   void AllowDeletion();
@@ -96,8 +116,15 @@ class ImageStore {
   ImageStore(StoreOptions options, DirFd layers, DirFd images, ImageDatabase database);
   Status LoadCatalog();
   Status RemoveStrangers();
+  bool KeepsLayersLocked(const CatalogEntryPtr& entry) const;
+  // `lock`, of mutex_, is let go for a while.
+  void KeepLayersOfNewLeases(const std::map<std::string, CatalogEntryPtr>& known,
+                             std::vector<ImageRow>* rows, std::unique_lock<std::mutex>* lock);
   void CollectWriteLocked();
   void DropLayerDirectory(const std::string& key);
+  // What has no row: out of the way at once, deleted behind.
+  Status DiscardLayerDirectory(const std::string& key);
+  Status DiscardImageDirectory(const std::string& name);
   Status ReplaceQuarantined(const LayerPtr& known, const std::string& directory);
   // `directory` and its record to their places.
   Status MoveIn(const std::string& key, const std::string& directory);
@@ -117,6 +144,7 @@ class ImageStore {
   mutable std::mutex mutex_;  // guards what follows; never held across I/O
   Catalog catalog_;
   bool sync_queued_ = false;
+  bool images_unsynced_ = false;  // some were published since the last sync began
 
   std::shared_ptr<LeaseTrigger> trigger_;
   std::unique_ptr<Lane> janitor_;  // deletes and syncs, one job at a time

@@ -1,11 +1,11 @@
 // Layer: one overlay lower directory of the store.
 //
-// What:    `key` names its directory in layers/: the hex digits of the diff id for a free layer,
-// "c-"
-//          and the hex digits of the chain id for one that is tied to its parents (DESIGN section
-//          4). One diff id may exist both ways.
-// Threads: immutable after the making, except `has_row` and `durable`, which the store's lock
-// guards. Lifetime: whoever holds a LayerPtr (an image, a lease, a running pull) keeps it on disk.
+// What:    `key` names its directory in layers/: the hex digits of the diff id for a free layer;
+//          "c-" and the hex digits of the chain id for one that is tied to its parents (DESIGN
+//          section 4). One diff id may exist both ways.
+// Threads: immutable after the making, except `has_row` and what follows it, which the store's lock
+//          guards. Lifetime: whoever holds a LayerPtr (an image, a lease, a running pull) keeps it
+//          on disk.
 #ifndef CRISP_IMAGE_LAYER_H_
 #define CRISP_IMAGE_LAYER_H_
 
@@ -26,8 +26,8 @@ struct Layer {
   bool has_row = false;  // in images.db
   bool durable = false;  // survives a power cut: syncfs(2) came after it
   // Found damaged: not mounted for new containers, fetched anew by the next pull that needs it.
-  // Guarded by the store's lock.
   bool quarantined = false;
+  uint64_t generation = 0;  // grows when its directory is replaced
 };
 using LayerPtr = std::shared_ptr<Layer>;
 

@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include <functional>
-#include <thread>
 
 #include "base/core/file.h"
+#include "base/core/own_thread.h"
 
 namespace crisp::image {
 namespace {
@@ -65,18 +65,11 @@ Status AddLower(int context, const std::string& path, bool first, std::vector<Un
 
 // Runs `work` on a thread whose working directory may change.
 Status WithOwnDirectory(const std::string& directory, const std::function<Status()>& work) {
-  Status status;
-  std::thread thread([&] {
-    if (::unshare(CLONE_FS) != 0) {
-      status = Errno("unshare the working directory");
-    } else if (::chdir(directory.c_str()) != 0) {
-      status = Errno("change to ", directory);
-    } else {
-      status = work();
-    }
+  return RunOnOwnThread([&]() -> Status {
+    if (::unshare(CLONE_FS) != 0) return Errno("unshare the working directory");
+    if (::chdir(directory.c_str()) != 0) return Errno("change to ", directory);
+    return work();
   });
-  thread.join();
-  return status;
 }
 
 std::string JoinLower(const std::vector<std::string>& names) {
@@ -111,6 +104,9 @@ Result<UniqueFd> MakeDetachedOverlay(const OverlayOptions& options) {
       return Errno("overlay option volatile");
     }
   }
+  if (!options.label.empty()) {
+    CRISP_RETURN_IF_ERROR(SetOption(context.get(), "context", options.label));
+  }
   // What `mount` and /proc/self/mountinfo show as the device.
   (void)::fsconfig(context.get(), FSCONFIG_SET_STRING, "source", "overlay", 0);
   if (::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
@@ -126,6 +122,7 @@ Status MountOverlayByOptions(const OverlayOptions& options, const std::string& t
   std::string rest = ",index=off,redirect_dir=off,metacopy=off";
   if (!options.upper.empty()) rest += Cat(",upperdir=", options.upper, ",workdir=", options.work);
   if (options.volatile_upper) rest += ",volatile";
+  if (!options.label.empty()) rest += Cat(",context=\"", options.label, '"');  // it has commas
   std::string lower = JoinLower(options.lower);
   std::vector<UniqueFd> held;
   if (lower.size() + rest.size() + 9 > kMountOptionBytes) {

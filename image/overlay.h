@@ -11,6 +11,7 @@
 #ifndef CRISP_IMAGE_OVERLAY_H_
 #define CRISP_IMAGE_OVERLAY_H_
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,8 @@ struct OverlayOptions {
   // has its owner's real ids there, and its own owner must be the namespace's root. -1: none.
   // Needs Linux 5.19 and layers on a file system with idmapped mounts.
   int user_namespace = -1;
+  // SELinux context of all files in it (mount(8), "context="); empty: none.
+  std::string label;
 };
 
 // Mounts on `target` with private propagation.
@@ -42,9 +45,15 @@ Result<UniqueFd> MakeDetachedOverlay(const OverlayOptions& options);
 // The old way, whatever the kernel has. MountOverlay falls back to it. Not for mapped layers.
 Status MountOverlayByOptions(const OverlayOptions& options, const std::string& target);
 
-// As MountOverlay with options.user_namespace, which calls it (overlay_idmap.cc).
-Status MountIdmappedOverlay(const OverlayOptions& options, const std::string& target);
-// The way for kernels that take no detached mounts as layers (before 6.15).
+// An overlay of mapped layers, detached; for kernels that take detached mounts as layers. Others
+// (before 6.15) say EINVAL and leave their mark in the work directory.
+Result<UniqueFd> MakeIdmappedOverlay(const OverlayOptions& options);
+// As MountOverlay with options.user_namespace, which calls it (overlay_idmap.cc). `first` is tried
+// first; tests have one that fails as older kernels do.
+Status MountIdmappedOverlay(
+    const OverlayOptions& options, const std::string& target,
+    const std::function<Result<UniqueFd>(const OverlayOptions&)>& first = MakeIdmappedOverlay);
+// The way for the older kernels.
 Result<UniqueFd> MakeIdmappedOverlayInNamespace(const OverlayOptions& options,
                                                 const std::string& target);
 

@@ -5,12 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <system_error>
-#include <thread>
-
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
 #include "base/core/idmapped_mount.h"
+#include "base/core/own_thread.h"
 #include "image/overlay.h"
 
 namespace crisp::image {
@@ -32,15 +30,6 @@ OverlayOptions WithLayers(const OverlayOptions& options, std::string root,
   out.lower_root = std::move(root);
   out.lower = std::move(names);
   return out;
-}
-
-// Linux 6.15 and newer take a detached mount as a layer; older ones want it in the caller's mount
-// namespace (fs/namespace.c, clone_private_mount).
-Result<UniqueFd> MakeOfDetached(const OverlayOptions& options) {
-  const std::vector<UniqueFd> layers = CRISP_TRY(MapLayers(options));
-  std::vector<std::string> names;
-  for (const UniqueFd& layer : layers) names.push_back(Cat(layer.get()));
-  return MakeDetachedOverlay(WithLayers(options, "/proc/self/fd", std::move(names)));
 }
 
 // On a thread with a mount namespace of its own, which takes all but the result along when it
@@ -69,24 +58,32 @@ Result<UniqueFd> MakeHere(const OverlayOptions& options, const std::vector<Uniqu
 
 }  // namespace
 
+// Linux 6.15 and newer take a detached mount as a layer; older ones want it in the caller's mount
+// namespace (fs/namespace.c, clone_private_mount).
+Result<UniqueFd> MakeIdmappedOverlay(const OverlayOptions& options) {
+  const std::vector<UniqueFd> layers = CRISP_TRY(MapLayers(options));
+  std::vector<std::string> names;
+  for (const UniqueFd& layer : layers) names.push_back(Cat(layer.get()));
+  return MakeDetachedOverlay(WithLayers(options, "/proc/self/fd", std::move(names)));
+}
+
 Result<UniqueFd> MakeIdmappedOverlayInNamespace(const OverlayOptions& options,
                                                 const std::string& target) {
   // An attempt that failed at its layers has marked the work directory already, and the kernel
   // would refuse it (overlayfs.rst, "Volatile mount": work/incompat/volatile).
   if (!options.work.empty()) CRISP_RETURN_IF_ERROR(RemoveTreeAt(JoinPath(options.work, "work")));
   const std::vector<UniqueFd> layers = CRISP_TRY(MapLayers(options));
-  Result<UniqueFd> made = Internal("not run");
-  try {
-    std::thread thread([&] { made = MakeHere(options, layers, target); });
-    thread.join();
-  } catch (const std::system_error& error) {
-    return ResourceExhausted("start thread: ", error.what());
-  }
+  UniqueFd made;
+  CRISP_RETURN_IF_ERROR(RunOnOwnThread([&]() -> Status {
+    made = CRISP_TRY(MakeHere(options, layers, target));
+    return OkStatus();
+  }));
   return made;
 }
 
-Status MountIdmappedOverlay(const OverlayOptions& options, const std::string& target) {
-  auto made = MakeOfDetached(options);
+Status MountIdmappedOverlay(const OverlayOptions& options, const std::string& target,
+                            const std::function<Result<UniqueFd>(const OverlayOptions&)>& first) {
+  auto made = first(options);
   if (!made.ok() && (made.status().code() == Code::kUnimplemented ||
                      made.status().sys_errno() == EINVAL || made.status().sys_errno() == ENOSYS)) {
     made = MakeIdmappedOverlayInNamespace(options, target);

@@ -90,14 +90,12 @@ Result<std::vector<NewImage>> PullSession::Run(PullerRequest request, const Canc
   return std::move(images_);
 }
 
-Result<std::vector<CheckedLayer>> PullSession::Check(std::vector<std::string> keys,
-                                                     const CancelToken& cancel) {
-  PullerRequest request;
+Status PullSession::Check(PullerRequest request, Judge judge, const CancelToken& cancel) {
   request.operation = PullerRequest::Operation::kCheck;
-  request.layer_keys = std::move(keys);
+  request.image_dir = store_.paths().images();
   request.records_dir = store_.paths().records();
-  (void)CRISP_TRY(Run(std::move(request), cancel));
-  return std::move(checked_);
+  judge_ = std::move(judge);
+  return Run(std::move(request), cancel).status();
 }
 
 Status PullSession::Serve(const CancelToken& cancel) {
@@ -135,10 +133,7 @@ Status PullSession::HandleMessage(const Json& message) {
   }
   if (type == "layer") return HandleLayer(message);
   if (type == "image") return HandleImage(message);
-  if (type == "checked") {
-    checked_.push_back(CRISP_TRY(CheckedLayerFromJson(message)));
-    return OkStatus();
-  }
+  if (type == "checked" && judge_) return judge_(CRISP_TRY(CheckedLayerFromJson(message)));
   if (type == "error") return ErrorFromJson(message);
   if (type != "done") return Broken("unknown message");
   done_ = true;

@@ -5,8 +5,7 @@
 //          reports. Nothing is published here.
 // Threads: Run blocks its caller; one call per object.
 // Errors:  crisp-pull's own; kCancelled/kDeadlineExceeded from the token; kInternal when the
-// process
-//          dies or breaks the protocol.
+//          process dies or breaks the protocol.
 // After the object's end the process is dead and its directory gone; layers stay only if somebody
 // else holds them (the caller's NewImages do).
 #ifndef CRISP_IMAGE_PULL_SESSION_H_
@@ -43,8 +42,10 @@ class PullSession {
 
   // `request` without its directories. `names` of the result are still empty.
   Result<std::vector<NewImage>> Run(PullerRequest request, const CancelToken& cancel);
-  // Compares layers with their records.
-  Result<std::vector<CheckedLayer>> Check(std::vector<std::string> keys, const CancelToken& cancel);
+  // Compares layers with their records, images with their ids. `judge` hears of each as soon as it
+  // has been looked at; its failure ends the check.
+  using Judge = std::function<Status(CheckedLayer)>;
+  Status Check(PullerRequest what, Judge judge, const CancelToken& cancel);
 
  private:
   // The image whose layers are being fetched.
@@ -83,7 +84,7 @@ class PullSession {
   std::optional<FrameSocket> socket_;
   Plan plan_;
   std::vector<NewImage> images_;
-  std::vector<CheckedLayer> checked_;
+  Judge judge_;
   PullProgress progress_;
   bool done_ = false;
 };

@@ -143,6 +143,7 @@ Json ToJson(const PullerRequest& r) {
               {"reference", r.reference},
               {"endpoints", endpoints},
               {"signatures", ToJson(r.signatures)},
+              {"decryption_keys_path", r.decryption_keys_path},
               {"path", r.path},
               {"name", r.name},
               {"os", r.platform.os},
@@ -151,10 +152,13 @@ Json ToJson(const PullerRequest& r) {
               {"layer_keys", r.layer_keys},
               {"opaque_layers", r.opaque_layers},
               {"records_dir", r.records_dir},
+              {"image_ids", r.image_ids},
+              {"artifact_ids", r.artifact_ids},
               {"image_dir", r.image_dir},
               {"layers_dir", r.layers_dir},
               {"tmp_dir", r.tmp_dir},
               {"parallel_layers", r.parallel_layers},
+              {"parallel_ranges", r.parallel_ranges},
               {"stall_seconds", r.stall_seconds},
               {"max_layer_bytes", r.max_layer_bytes}};
 }
@@ -181,6 +185,7 @@ Result<PullerRequest> PullerRequestFromJson(const Json& json) {
   if (const Json* signatures = FindMember(json, "signatures")) {
     out.signatures = CRISP_TRY(SignatureDemandFromJson(*signatures));
   }
+  out.decryption_keys_path = CRISP_TRY(StringMember(json, "decryption_keys_path"));
   out.path = CRISP_TRY(StringMember(json, "path"));
   out.name = CRISP_TRY(StringMember(json, "name"));
   out.platform = CRISP_TRY(ParsePlatform(json));
@@ -188,9 +193,12 @@ Result<PullerRequest> PullerRequestFromJson(const Json& json) {
   out.opaque_layers = CRISP_TRY(StringsMember(json, "opaque_layers"));
   out.image_dir = CRISP_TRY(StringMember(json, "image_dir"));
   out.records_dir = CRISP_TRY(StringMember(json, "records_dir"));
+  out.image_ids = CRISP_TRY(StringsMember(json, "image_ids"));
+  out.artifact_ids = CRISP_TRY(StringsMember(json, "artifact_ids"));
   out.layers_dir = CRISP_TRY(StringMember(json, "layers_dir"));
   out.tmp_dir = CRISP_TRY(StringMember(json, "tmp_dir"));
   out.parallel_layers = static_cast<int>(CRISP_TRY(IntMember(json, "parallel_layers")));
+  out.parallel_ranges = static_cast<int>(CRISP_TRY(IntMember(json, "parallel_ranges")));
   out.stall_seconds = static_cast<int>(CRISP_TRY(IntMember(json, "stall_seconds")));
   out.max_layer_bytes = CRISP_TRY(IntMember(json, "max_layer_bytes"));
   return out;

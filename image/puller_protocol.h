@@ -1,20 +1,17 @@
 // The protocol between the daemon and crisp-pull.
 //
 // What:    frames on a stream socket (descriptor 3 in crisp-pull): 4 bytes length, little endian,
-// then
-//          a JSON object with a member "type". Both ends are of one build; the version in the
+//          then a JSON object with a member "type". Both ends are of one build; the version in the
 //          request catches a half-made upgrade. Credentials travel in the request only: never in
 //          arguments, the environment or a message.
 //
 //   daemon                                      crisp-pull
 //     request  ───────────────────────────────────>   what to pull or import, and where to
 //              <─────────────────────────────── plan   diff ids, chain ids and compressed sizes
-//              (-1:
-//                                                      not known) of one image, bottom first
+//                                                      (-1: not known) of one image, bottom first
 //     layer*   ───────────────────────────────────>   per layer, now or later: "have" it (under
-//     this
-//                                                      key), or "fetch" it. No word yet: another
-//                                                      pull is fetching it.
+//                                                      this key), or "fetch" it. No word yet:
+//                                                      another pull is fetching it.
 //              <─────────────────────────── progress   bytes received since the start
 //              <─────────────────────────────── tied   layer i depends on its parents: others must
 //                                                      not wait for it under its diff id
@@ -45,7 +42,7 @@
 namespace crisp::image {
 
 inline constexpr int kPullerSocketFd = 3;
-inline constexpr int kPullerProtocolVersion = 3;
+inline constexpr int kPullerProtocolVersion = 5;
 
 class FrameSocket {
  public:
@@ -76,16 +73,20 @@ struct PullerRequest {
   std::string reference;                  // pull: normalised
   std::vector<PullerEndpoint> endpoints;  // pull: in order
   SignatureDemand signatures;             // pull
+  std::string decryption_keys_path;       // pull, import; read when an encrypted layer is met
   std::string path;                       // import: directory or archive; export: where to
   std::string name;  // import: reference that overrides the archive's, or empty; export
   Platform platform;
   std::vector<std::string> layer_keys;     // check; export: bottom first
   std::vector<std::string> opaque_layers;  // export: keys
   std::string records_dir;                 // check
-  std::string image_dir;                   // export: config.json is there
+  std::vector<std::string> image_ids;      // check: of those whose files are looked at
+  std::vector<std::string> artifact_ids;   // check: likewise; the manifest's digest
+  std::string image_dir;                   // export: config.json is there; check: above all images
   std::string layers_dir;                  // where published layers are
   std::string tmp_dir;                     // where this pull may write
   int parallel_layers = 3;
+  int parallel_ranges = 4;  // connections of one large blob
   int stall_seconds = 60;
   int64_t max_layer_bytes = int64_t{1} << 40;
 };
@@ -129,7 +130,7 @@ Result<ImageReport> ImageReportFromJson(const Json& json);
 
 // "checked", crisp-pull to daemon.
 struct CheckedLayer {
-  std::string key;
+  std::string key;  // or the id of an image
   bool has_record = false;
   int64_t difference_count = 0;
   std::vector<std::string> differences;  // the first ones

@@ -11,13 +11,13 @@
 #include <vector>
 
 #include "base/core/result.h"
+#include "image/image_service.h"
 
 namespace crisp::image {
 
 // `lower`: names in `layers_dir`, topmost first, may be empty. read-only, nosuid, nodev, noexec.
-// `user_namespace`: overlay.h.
 Status MountReadOnly(const std::string& layers_dir, std::vector<std::string> lower,
-                     const std::string& target, int user_namespace);
+                     const std::string& target, const MountOptions& view);
 
 }  // namespace crisp::image
 

@@ -65,13 +65,18 @@ Status ImageStore::LoadCatalog() {
     const auto missing = [this](const std::string& key) {
       return catalog_.FindLayer(key) == nullptr;
     };
+    const bool has_files = HasDirectory(images_dir_, StorePaths::ImageDirName(row.id));
+    const bool damaged =
+        !has_files && HasDirectory(images_dir_, StorePaths::DamagedDirName(row.id));
     if (std::any_of(row.layer_keys.begin(), row.layer_keys.end(), missing) ||
-        !HasDirectory(images_dir_, StorePaths::ImageDirName(row.id))) {
+        (!has_files && !damaged)) {
       log::Warning("image is incomplete and was dropped; pull it again", {{"image", row.id}});
       lost_images.push_back(row.id);
       continue;
     }
+    const std::string id = row.id;
     catalog_.PutImage(std::move(row));
+    catalog_.FindEntry(id)->damaged = damaged;
   }
   for (const NameRow& name : contents.names) {
     if (catalog_.FindEntry(name.image_id) != nullptr) catalog_.PutName(name);
@@ -89,21 +94,31 @@ Status ImageStore::RemoveStrangers() {
   const std::string quarantined = Cat(kQuarantinePrefix, database_.boot_id().substr(0, 8), '-');
   for (const std::string& name : CRISP_TRY(layers_dir_.List())) {
     if (name.starts_with(quarantined)) continue;
-    if (name == kTmpName || name == kEmptyLayer || catalog_.FindLayer(name) != nullptr) continue;
+    if (name == kTmpName || name == kEmptyLayer || name == kLostAndFound ||
+        catalog_.FindLayer(name) != nullptr) {
+      continue;
+    }
     DropLayerDirectory(name);
   }
   const DirFd records = CRISP_TRY(DirFd::Open(paths_.records()));
   for (const std::string& name : CRISP_TRY(records.List())) {
-    if (catalog_.FindLayer(name) == nullptr) CRISP_RETURN_IF_ERROR(records.RemoveFile(name));
+    if (name == kLostAndFound || catalog_.FindLayer(name) != nullptr) continue;
+    CRISP_RETURN_IF_ERROR(records.RemoveFile(name));
   }
-  std::set<std::string> known;
-  for (const ImagePtr& image : catalog_.All()) known.insert(StorePaths::ImageDirName(image->id));
+  std::set<std::string> known = {kLostAndFound};
+  for (const ImagePtr& image : catalog_.All()) {
+    known.insert(catalog_.FindEntry(image->id)->damaged ? StorePaths::DamagedDirName(image->id)
+                                                        : StorePaths::ImageDirName(image->id));
+  }
   for (const std::string& name : CRISP_TRY(images_dir_.List())) {
     if (known.contains(name)) continue;
-    CRISP_RETURN_IF_ERROR(images_dir_.RemoveTree(name));
+    const Status status = DiscardImageDirectory(name);
+    if (!status.ok()) log::Warning("image directory stays", {{"error", status}});
   }
   const DirFd tmp = CRISP_TRY(DirFd::Open(paths_.tmp()));
-  for (const std::string& name : CRISP_TRY(tmp.List())) QueueRemoval(name);
+  for (const std::string& name : CRISP_TRY(tmp.List())) {
+    if (name != kLostAndFound) QueueRemoval(name);
+  }
   return OkStatus();
 }
 

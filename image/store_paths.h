@@ -22,11 +22,17 @@ struct StorePaths {
   static std::string ImageDirName(const std::string& image_id) {
     return image_id.substr(image_id.find(':') + 1);
   }
+  // What was found damaged there; as long as there is nothing in its place, the image is hidden.
+  static std::string DamagedDirName(const std::string& image_id) {
+    return ImageDirName(image_id) + ".damaged";
+  }
 };
 
 // Lower directory of images without layers.
 inline constexpr char kEmptyLayer[] = "empty";
 inline constexpr char kTmpName[] = "tmp";
+// mkfs makes it where a file system begins: a mount point of our own may have one.
+inline constexpr char kLostAndFound[] = "lost+found";
 // Damaged layers that were replaced: "q-<begin of the boot id>-<random>".
 inline constexpr char kQuarantinePrefix[] = "q-";
 

@@ -50,10 +50,16 @@ Result<bool> IsLoaded(const std::string& name, const HostFacts& host) {
   return Cat('\n', text).find(Cat('\n', name, " (")) != std::string::npos;
 }
 
-// Without apparmor_parser the host cannot load any profile: then there is no default one.
+// Without apparmor_parser nobody here can load a profile, and without securityfs (a node that is a
+// container itself) nobody can see one: then there is no default one.
 Result<std::string> EnsureDefaultProfile(const HostFacts& host, Reaper* reaper) {
-  if (CRISP_TRY(IsLoaded(kDefaultApparmorProfile, host)))
-    return std::string(kDefaultApparmorProfile);
+  const auto loaded = IsLoaded(kDefaultApparmorProfile, host);
+  if (loaded.status().code() == Code::kNotFound) {
+    log::Warning("no default AppArmor profile: securityfs is not mounted",
+                 {{"missing", host.apparmor_profiles}});
+    return std::string();
+  }
+  if (CRISP_TRY(loaded)) return std::string(kDefaultApparmorProfile);
   RunOptions run;
   run.argv = {"apparmor_parser", "--add", "--skip-cache"};
   run.env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
@@ -108,9 +114,8 @@ Result<std::string> ResolveApparmor(const ContainerRequest& request, const HostF
   std::string name = profile.localhost_ref;
   if (name.starts_with(kLocalhost)) name.erase(0, kLocalhost.size());
   if (name.empty()) return InvalidArgument("apparmor: localhost_ref is empty");
-  if (!CRISP_TRY(IsLoaded(name, host))) {
-    return NotFound("apparmor: profile '", name, "' is not loaded on this host");
-  }
+  const bool loaded = CRISP_TRY(IsLoaded(name, host).Wrap("apparmor: profile '", name, "'"));
+  if (!loaded) return NotFound("apparmor: profile '", name, "' is not loaded on this host");
   return name;
 }
 

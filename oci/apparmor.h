@@ -3,8 +3,8 @@
 // What:     the choice from the CRI's two fields, the check that a named profile is loaded, and the
 //           loading of crisp's default profile when it is first needed.
 // Contract: cri-contract 9.8. The field `apparmor` wins over the deprecated string. On hosts
-// without
-//           AppArmor nothing but Localhost is an error.
+//           without AppArmor nothing but Localhost is an error; where crispd cannot see the
+//           profiles or lacks apparmor_parser, containers have no default one.
 // Threads:  free functions. Loading the default profile twice at the same moment is harmless.
 // Errors:   kNotFound for a profile that is not loaded; kFailedPrecondition for Localhost on a host
 //           without AppArmor; kInvalidArgument for a malformed value.

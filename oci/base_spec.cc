@@ -6,6 +6,7 @@
 #include "oci/base_spec_json.h"
 #include "oci/drop_in_files.h"
 #include "oci/json_object.h"
+#include "oci/mount_order.h"
 
 namespace crisp::oci {
 namespace {
@@ -148,20 +149,14 @@ void JoinEnvironment(const json& base, json* own) {
   }
 }
 
-size_t Depth(const json& mount) {
-  const std::string path = NameOf(mount, "destination");
-  return static_cast<size_t>(std::count(path.begin(), path.end(), '/'));
-}
-
 // True when the list at `path` was joined in a way of its own.
 bool JoinList(const std::string& path, const json& base, json* own) {
   for (const Keyed& keyed : kKeyed) {
     if (path != keyed.path) continue;
     JoinByKey(base, keyed.key, own);
     if (path != "/mounts") return true;
-    auto& mounts = own->get_ref<json::array_t&>();  // parents before what lies below them
-    std::stable_sort(mounts.begin(), mounts.end(),
-                     [](const json& a, const json& b) { return Depth(a) < Depth(b); });
+    SortByDepth(&own->get_ref<json::array_t&>(),
+                [](const json& mount) { return NameOf(mount, "destination"); });
     return true;
   }
   if (path == "/process/env") {

@@ -125,15 +125,22 @@ CdiCatalog::~CdiCatalog() = default;
 
 std::shared_ptr<const Snapshot> CdiCatalog::Fresh() {
   std::lock_guard lock(mutex_);
-  if (!watch_.TakeChanged()) return snapshot_;
+  const std::shared_ptr<const Snapshot> last = Last();
+  if (!watch_.TakeChanged()) return last;
   auto fresh = std::make_shared<const Snapshot>(ReadDirectories(options_));
-  if (!fresh->problems.empty() && (!snapshot_ || snapshot_->problems != fresh->problems)) {
+  if (!fresh->problems.empty() && (!last || last->problems != fresh->problems)) {
     for (const std::string& problem : fresh->problems) {
       log::Warning("CDI spec left out", {{"why", problem}});
     }
   }
+  std::lock_guard set(snapshot_mutex_);
   snapshot_ = fresh;
   return fresh;
+}
+
+std::shared_ptr<const Snapshot> CdiCatalog::Last() const {
+  std::lock_guard lock(snapshot_mutex_);
+  return snapshot_;
 }
 
 Result<std::vector<CdiChange>> CdiCatalog::Resolve(const std::vector<std::string>& names) {
@@ -154,13 +161,16 @@ Result<std::vector<CdiChange>> CdiCatalog::Resolve(const std::vector<std::string
     }
     const std::string origin = Cat("CDI device '", name, "' (", entry.file->path, ')');
     if (done.insert(entry.file->path).second) {
-      out.push_back({origin, Share(entry.file, &entry.file->spec.edits)});
+      out.push_back({origin, Share(entry.file, &entry.file->spec.edits), entry.file->path, false});
     }
-    out.push_back({origin, Share(entry.file, &entry.device->edits)});
+    out.push_back({origin, Share(entry.file, &entry.device->edits), entry.file->path, true});
   }
   return out;
 }
 
-std::vector<std::string> CdiCatalog::Problems() { return Fresh()->problems; }
+std::vector<std::string> CdiCatalog::Problems() {
+  const std::shared_ptr<const Snapshot> last = Last();
+  return last ? last->problems : std::vector<std::string>();
+}
 
 }  // namespace crisp::oci

@@ -4,7 +4,7 @@
 //           something has changed since the last time. A device in a later directory replaces one
 //           of the same name in an earlier one; twice in one directory is a conflict.
 // Contract: CDI SPEC.md "Error Handling", cri-contract 8.3.
-// Threads:  any; a mutex is held while files are read.
+// Threads:  any; a mutex is held while files are read, for which Problems() does not wait.
 // Errors:   a file with a mistake is left out, named in the log and by Problems(); the devices of
 //           other files are there. Resolve: kInvalidArgument for what is no qualified name,
 //           kNotFound names the device and the directories, kFailedPrecondition the two files of a
@@ -34,6 +34,8 @@ struct CdiOptions {
 struct CdiChange {
   std::string origin;  // "CDI device 'vendor.com/gpu=0' (/etc/cdi/gpu.json)"
   std::shared_ptr<const CdiEdits> edits;
+  std::string file;        // "/etc/cdi/gpu.json"
+  bool of_device = false;  // else of all devices of the file
 };
 
 class CdiCatalog {
@@ -44,17 +46,23 @@ class CdiCatalog {
   // In the order of the names, each device once; before the first device of a file what the file
   // changes for all of its devices.
   Result<std::vector<CdiChange>> Resolve(const std::vector<std::string>& names);
-  // Files with mistakes, conflicts, directories that cannot be read: "path: what".
+  // Reads what has changed. watch_fd() is readable when something may have; -1: that is not known.
+  void Refresh() { (void)Fresh(); }
+  int watch_fd() const { return watch_.fd(); }
+  // Files with mistakes, conflicts, directories that cannot be read: "path: what". As they were
+  // read last.
   std::vector<std::string> Problems();
 
   struct Snapshot;
 
  private:
   std::shared_ptr<const Snapshot> Fresh();
+  std::shared_ptr<const Snapshot> Last() const;
 
   const CdiOptions options_;
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;  // guards watch_, and is held while files are read
   DirectoryWatch watch_;
+  mutable std::mutex snapshot_mutex_;  // guards snapshot_, never for long
   std::shared_ptr<const Snapshot> snapshot_;
 };
 

@@ -5,8 +5,10 @@
 #include <sys/sysmacros.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/core/file.h"
+#include "oci/mount_order.h"
 
 namespace crisp::oci {
 namespace {
@@ -105,16 +107,6 @@ Status AddHook(HookStage stage, const Hook& hook, Spec* spec) {
   return OkStatus();
 }
 
-// Parents before what lies below them.
-void SortMounts(std::vector<SpecMount>* mounts) {
-  const auto depth = [](const SpecMount& mount) {
-    return std::count(mount.destination.begin(), mount.destination.end(), '/');
-  };
-  std::stable_sort(
-      mounts->begin(), mounts->end(),
-      [&depth](const SpecMount& a, const SpecMount& b) { return depth(a) < depth(b); });
-}
-
 void SetVariable(const std::string& entry, std::vector<std::string>* env) {
   const std::string key = entry.substr(0, entry.find('=') + 1);
   const auto at = std::find_if(env->begin(), env->end(), [&key](const std::string& present) {
@@ -165,6 +157,26 @@ Status SetIntelRdt(const CdiEdits& edits, Spec* spec) {
   return OkStatus();
 }
 
+// A container is in one class: two devices that want different ones cannot be together in it. What
+// a file says for all of its devices counts where none of these says something of its own.
+Status CheckOneIntelRdt(const std::vector<CdiChange>& changes) {
+  std::set<std::string> own;  // files
+  for (const CdiChange& change : changes) {
+    if (change.of_device && change.edits->intel_rdt) own.insert(change.file);
+  }
+  const CdiChange* first = nullptr;
+  for (const CdiChange& change : changes) {
+    if (!change.edits->intel_rdt || (!change.of_device && own.contains(change.file))) continue;
+    if (first == nullptr) {
+      first = &change;
+    } else if (*first->edits->intel_rdt != *change.edits->intel_rdt) {
+      return InvalidArgument("intelRdt of ", change.origin, " differs from that of ", first->origin,
+                             "; a container can have one");
+    }
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 Status ApplyCdiEdits(const ContainerRequest& request, const CdiEdits& edits, Spec* spec) {
@@ -173,7 +185,10 @@ Status ApplyCdiEdits(const ContainerRequest& request, const CdiEdits& edits, Spe
     CRISP_RETURN_IF_ERROR(AddNode(node, request.privileged, spec));
   }
   for (const CdiMount& mount : edits.mounts) CRISP_RETURN_IF_ERROR(AddMount(mount, spec));
-  if (!edits.mounts.empty()) SortMounts(&spec->mounts);
+  if (!edits.mounts.empty()) {
+    SortByDepth(&spec->mounts,
+                [](const SpecMount& m) -> const std::string& { return m.destination; });
+  }
   for (const auto& [stage, hook] : edits.hooks) CRISP_RETURN_IF_ERROR(AddHook(stage, hook, spec));
   std::vector<uint32_t>& gids = spec->process.user.additional_gids;
   for (const uint32_t gid : edits.additional_gids) {
@@ -193,7 +208,9 @@ Status ApplyCdi(const ContainerRequest& request, Spec* spec) {
     return FailedPrecondition("CDI device '", names.front(),
                               "': CDI is off (cdi.spec_dirs is empty)");
   }
-  for (const CdiChange& change : CRISP_TRY(request.cdi->Resolve(names))) {
+  const std::vector<CdiChange> changes = CRISP_TRY(request.cdi->Resolve(names));
+  CRISP_RETURN_IF_ERROR(CheckOneIntelRdt(changes));
+  for (const CdiChange& change : changes) {
     CRISP_RETURN_IF_ERROR(ApplyCdiEdits(request, *change.edits, spec).Wrap(change.origin));
   }
   return OkStatus();

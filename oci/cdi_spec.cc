@@ -6,7 +6,7 @@
 #include <set>
 
 #include "oci/cdi_name.h"
-#include "oci/json_object.h"
+#include "oci/hook_json.h"
 
 namespace crisp::oci {
 namespace {
@@ -50,22 +50,6 @@ Status Since(const JsonObject& object, std::string_view key, Version since, Vers
   return object.Wrong(key, "needs cdiVersion ", since.major, '.', since.minor, ".0 or newer");
 }
 
-Result<std::string> GetAbsolutePath(const JsonObject& object, std::string_view key) {
-  std::string path = CRISP_TRY(object.GetText(key));
-  if (path.front() != '/') return object.Wrong(key, "'", path, "': allowed: an absolute path");
-  return path;
-}
-
-Result<std::vector<std::string>> ParseEnv(const JsonObject& object) {
-  std::vector<std::string> out = CRISP_TRY(object.Texts("env"));
-  for (const std::string& entry : out) {
-    if (const size_t equals = entry.find('='); equals == std::string::npos || equals == 0) {
-      return object.Wrong("env", "'", entry, "': allowed: NAME=VALUE");
-    }
-  }
-  return out;
-}
-
 Result<std::optional<uint32_t>> ParseId(const JsonObject& object, std::string_view key) {
   const std::optional<int64_t> id = CRISP_TRY(object.Integer(key, 0, kMaxId));
   return id ? std::optional(static_cast<uint32_t>(*id)) : std::optional<uint32_t>();
@@ -74,10 +58,10 @@ Result<std::optional<uint32_t>> ParseId(const JsonObject& object, std::string_vi
 Result<CdiDeviceNode> ParseDeviceNode(const JsonObject& object, Version version) {
   CRISP_RETURN_IF_ERROR(Since(object, "hostPath", {0, 5}, version));
   CdiDeviceNode out;
-  out.path = CRISP_TRY(GetAbsolutePath(object, "path"));
+  out.path = CRISP_TRY(object.GetAbsolutePath("path"));
   out.host_path = out.path;
   if (!CRISP_TRY(object.Text("hostPath")).empty()) {
-    out.host_path = CRISP_TRY(GetAbsolutePath(object, "hostPath"));
+    out.host_path = CRISP_TRY(object.GetAbsolutePath("hostPath"));
   }
   if (const std::string type = CRISP_TRY(object.Text("type")); !type.empty()) {
     if (type.size() != 1 || std::string_view("bcup").find(type[0]) == std::string_view::npos) {
@@ -104,13 +88,13 @@ Result<CdiMount> ParseMount(const JsonObject& object, Version version) {
   CRISP_RETURN_IF_ERROR(Since(object, "type", {0, 4}, version));
   CdiMount out;
   out.host_path = CRISP_TRY(object.GetText("hostPath"));
-  out.container_path = CRISP_TRY(GetAbsolutePath(object, "containerPath"));
+  out.container_path = CRISP_TRY(object.GetAbsolutePath("containerPath"));
   out.type = CRISP_TRY(object.Text("type"));
   out.options = CRISP_TRY(object.Texts("options"));
   return out;
 }
 
-Result<std::pair<HookStage, Hook>> ParseHook(const JsonObject& object) {
+Result<std::pair<HookStage, Hook>> ParseCdiHook(const JsonObject& object) {
   const std::string name = CRISP_TRY(object.GetText("hookName"));
   const std::optional<HookStage> stage = FindHookStage(name);
   if (!stage) {
@@ -118,14 +102,8 @@ Result<std::pair<HookStage, Hook>> ParseHook(const JsonObject& object) {
                         "': allowed: prestart, createRuntime, createContainer, startContainer, "
                         "poststart or poststop");
   }
-  Hook hook;
-  hook.path = CRISP_TRY(GetAbsolutePath(object, "path"));
-  hook.args = CRISP_TRY(object.Texts("args"));
-  hook.env = CRISP_TRY(ParseEnv(object));
-  if (const auto timeout = CRISP_TRY(object.Integer("timeout", 1, kMaxInt))) {
-    hook.timeout_s = static_cast<int>(*timeout);
-  }
-  return std::pair(*stage, std::move(hook));
+  Hook parsed = CRISP_TRY(ParseHook(object));
+  return std::pair(*stage, std::move(parsed));
 }
 
 // The name of a directory of resctrl.
@@ -213,7 +191,7 @@ Result<CdiEdits> ParseEdits(const JsonObject& parent, Version version) {
   CRISP_RETURN_IF_ERROR(Since(edits, "additionalGids", {0, 7}, version));
   CRISP_RETURN_IF_ERROR(Since(edits, "additionalGIDs", {0, 7}, version));
   CRISP_RETURN_IF_ERROR(Since(edits, "netDevices", {1, 1}, version));
-  out.env = CRISP_TRY(ParseEnv(edits));
+  out.env = CRISP_TRY(edits.Assignments("env"));
   for (const JsonObject& node :
        CRISP_TRY(edits.Objects("deviceNodes", {"path", "hostPath", "type", "major", "minor",
                                                "fileMode", "permissions", "uid", "gid"}))) {
@@ -225,7 +203,7 @@ Result<CdiEdits> ParseEdits(const JsonObject& parent, Version version) {
   }
   for (const JsonObject& hook :
        CRISP_TRY(edits.Objects("hooks", {"hookName", "path", "args", "env", "timeout"}))) {
-    out.hooks.push_back(CRISP_TRY(ParseHook(hook)));
+    out.hooks.push_back(CRISP_TRY(ParseCdiHook(hook)));
   }
   out.additional_gids = CRISP_TRY(ParseGids(edits));
   out.intel_rdt = CRISP_TRY(ParseIntelRdt(edits, version));

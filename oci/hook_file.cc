@@ -4,9 +4,8 @@
 
 #include <algorithm>
 #include <charconv>
-#include <limits>
 
-#include "oci/json_object.h"
+#include "oci/hook_json.h"
 
 namespace crisp::oci {
 
@@ -53,26 +52,6 @@ Result<ExtendedRegex> CompileAt(const JsonObject& object, std::string_view key,
   auto compiled = ExtendedRegex::Compile(pattern);
   if (!compiled.ok()) return object.Wrong(key, compiled.status().message());
   return compiled;
-}
-
-Result<Hook> ParseHook(const JsonObject& object) {
-  Hook out;
-  out.path = CRISP_TRY(object.GetText("path"));
-  if (out.path.front() != '/') {
-    return object.Wrong("path", "'", out.path, "': allowed: an absolute path");
-  }
-  out.args = CRISP_TRY(object.Texts("args"));
-  out.env = CRISP_TRY(object.Texts("env"));
-  for (const std::string& entry : out.env) {
-    if (entry.find('=') == std::string::npos) {
-      return object.Wrong("env", "'", entry, "': allowed: NAME=VALUE");
-    }
-  }
-  if (const auto timeout =
-          CRISP_TRY(object.Integer("timeout", 1, std::numeric_limits<int>::max()))) {
-    out.timeout_s = static_cast<int>(*timeout);
-  }
-  return out;
 }
 
 Status ParseWhen(const JsonObject& when, HookFile* out) {

@@ -56,15 +56,22 @@ HookCatalog::Snapshot HookCatalog::Read(const std::vector<std::string>& director
 
 std::shared_ptr<const HookCatalog::Snapshot> HookCatalog::Fresh() {
   std::lock_guard lock(mutex_);
-  if (!watch_.TakeChanged()) return snapshot_;
+  const std::shared_ptr<const Snapshot> last = Last();
+  if (!watch_.TakeChanged()) return last;
   auto fresh = std::make_shared<const Snapshot>(Read(directories_));
-  if (!fresh->problems.empty() && (!snapshot_ || snapshot_->problems != fresh->problems)) {
+  if (!fresh->problems.empty() && (!last || last->problems != fresh->problems)) {
     for (const std::string& problem : fresh->problems) {
       log::Warning("OCI hook left out", {{"why", problem}});
     }
   }
+  std::lock_guard set(snapshot_mutex_);
   snapshot_ = fresh;
   return fresh;
+}
+
+std::shared_ptr<const HookCatalog::Snapshot> HookCatalog::Last() const {
+  std::lock_guard lock(snapshot_mutex_);
+  return snapshot_;
 }
 
 Result<Hooks> HookCatalog::HooksFor(const HookSubject& subject) {
@@ -80,6 +87,9 @@ Result<Hooks> HookCatalog::HooksFor(const HookSubject& subject) {
   return out;
 }
 
-std::vector<std::string> HookCatalog::Problems() { return Fresh()->problems; }
+std::vector<std::string> HookCatalog::Problems() {
+  const std::shared_ptr<const Snapshot> last = Last();
+  return last ? last->problems : std::vector<std::string>();
+}
 
 }  // namespace crisp::oci

@@ -4,7 +4,7 @@
 //           since the last time. A file in a later directory takes the place of one of the same
 //           name in an earlier one. Hooks are given in the order of the files' lower-cased names.
 // Contract: oci-hooks(5).
-// Threads:  any; a mutex is held while files are read.
+// Threads:  any; a mutex is held while files are read, for which Problems() does not wait.
 // Errors:   a file with a mistake is left out (and hides its namesake), named in the log and by
 //           Problems(). HooksFor: a hook whose program is missing, with the file.
 #ifndef CRISP_OCI_HOOKS_H_
@@ -27,7 +27,10 @@ class HookCatalog {
   explicit HookCatalog(std::vector<std::string> directories);
 
   Result<Hooks> HooksFor(const HookSubject& subject);
-  // "path: what".
+  // Reads what has changed. watch_fd() is readable when something may have; -1: that is not known.
+  void Refresh() { (void)Fresh(); }
+  int watch_fd() const { return watch_.fd(); }
+  // "path: what", as it was read last.
   std::vector<std::string> Problems();
 
  private:
@@ -41,10 +44,12 @@ class HookCatalog {
   };
   static Snapshot Read(const std::vector<std::string>& directories);
   std::shared_ptr<const Snapshot> Fresh();
+  std::shared_ptr<const Snapshot> Last() const;
 
   const std::vector<std::string> directories_;
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;  // guards watch_, and is held while files are read
   DirectoryWatch watch_;
+  mutable std::mutex snapshot_mutex_;  // guards snapshot_, never for long
   std::shared_ptr<const Snapshot> snapshot_;
 };
 

@@ -53,7 +53,6 @@ HostFacts ReadHostFacts() {
   }
   const auto apparmor = ReadFile("/sys/module/apparmor/parameters/enabled", 64);
   facts.apparmor = apparmor.ok() && apparmor->starts_with('Y');
-  facts.selinux = PathExists("/sys/fs/selinux/enforce");
   return facts;
 }
 

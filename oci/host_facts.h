@@ -2,7 +2,7 @@
 //
 // What:     capabilities, security modules, oom score and the paths of the kernel's files. A value
 //           that tests fill by hand, so that the rules for other machines can be tried on this one.
-// Contract: proc(5), capabilities(7), cri-contract 9.4, 9.8, 9.9.
+// Contract: proc(5), capabilities(7), cri-contract 9.4, 9.8.
 // Threads:  a value; ReadHostFacts() may be called from any thread.
 // Errors:   a file that is missing means that the kernel lacks the thing; nothing fails.
 #ifndef CRISP_OCI_HOST_FACTS_H_
@@ -24,7 +24,6 @@ struct HostFacts {
   int kernel_minor = 0;
   bool apparmor = false;
   std::string apparmor_profiles = "/sys/kernel/security/apparmor/profiles";
-  bool selinux = false;
   std::string mountinfo = "/proc/self/mountinfo";
   std::string device_directory = "/dev";
   std::string hugepages_directory = "/sys/kernel/mm/hugepages";

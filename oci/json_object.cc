@@ -100,6 +100,22 @@ Result<std::string> JsonObject::GetText(std::string_view key) const {
   return out;
 }
 
+Result<std::string> JsonObject::GetAbsolutePath(std::string_view key) const {
+  std::string path = CRISP_TRY(GetText(key));
+  if (path.front() != '/') return Wrong(key, "'", path, "': allowed: an absolute path");
+  return path;
+}
+
+Result<std::vector<std::string>> JsonObject::Assignments(std::string_view key) const {
+  std::vector<std::string> out = CRISP_TRY(Texts(key));
+  for (const std::string& entry : out) {
+    if (const size_t equals = entry.find('='); equals == std::string::npos || equals == 0) {
+      return Wrong(key, "'", entry, "': allowed: NAME=VALUE");
+    }
+  }
+  return out;
+}
+
 Result<std::vector<std::string>> JsonObject::Texts(std::string_view key) const {
   std::vector<std::string> out;
   const json* list = Find(key);

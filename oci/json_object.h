@@ -40,6 +40,9 @@ class JsonObject {
   Result<std::string> Text(std::string_view key) const;
   // Missing or empty is an error.
   Result<std::string> GetText(std::string_view key) const;
+  Result<std::string> GetAbsolutePath(std::string_view key) const;
+  // A list of NAME=VALUE; missing: empty.
+  Result<std::vector<std::string>> Assignments(std::string_view key) const;
   // Missing: empty.
   Result<std::vector<std::string>> Texts(std::string_view key) const;
   Result<std::map<std::string, std::string>> TextMap(std::string_view key) const;

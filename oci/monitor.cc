@@ -58,9 +58,10 @@ bool WaitGone(int pidfd, MonoTime deadline) {
 
 Status EndMonitor(const std::string& state_dir, int pidfd, MonoTime deadline) {
   constexpr auto kPolite = std::chrono::seconds(3);
+  ContinueMonitor(pidfd);
   if (Result<UniqueFd> control = ConnectToMonitor(state_dir); control.ok()) {
     (void)SendPacket(control->get(), conmon::MessageType::kShutdown, 0, {}, deadline);
-    // Half of the time at most: one that is stopped does not answer, and must still be killed.
+    // Half of the time at most: one that hangs does not answer, and must still be killed.
     const MonoTime now = MonoNow();
     const Duration left = deadline == NoDeadline() ? Duration(kPolite) : (deadline - now) / 2;
     if (WaitGone(pidfd, now + std::min<Duration>(left, kPolite))) return OkStatus();
@@ -76,14 +77,12 @@ Status EndMonitor(const std::string& state_dir, int pidfd, MonoTime deadline) {
 
 Status EnsureMonitorGone(const std::string& state_dir, MonoTime deadline) {
   CRISP_FAILPOINT("oci.monitor.ensure_gone");
-  const Result<conmon::PidFile> file = ReadPidFile(state_dir);
-  if (file.ok()) {
-    const Result<UniqueFd> pidfd = OpenProcess(file->monitor_pid, file->monitor_start_time);
-    if (pidfd.ok()) {
-      CRISP_RETURN_IF_ERROR(EndMonitor(state_dir, pidfd->get(), deadline).Wrap(state_dir));
-    } else if (pidfd.status().code() != Code::kNotFound) {
-      return pidfd.status();
-    }
+  const Result<UniqueFd> pidfd = OpenMonitor(state_dir);
+  if (pidfd.ok()) {
+    CRISP_RETURN_IF_ERROR(EndMonitor(state_dir, pidfd->get(), deadline).Wrap(state_dir));
+  } else if (const Code code = pidfd.status().code();
+             code != Code::kNotFound && code != Code::kDataLoss) {
+    return pidfd.status();
   }
   RemoveMonitorFiles(state_dir);
   return OkStatus();

@@ -108,10 +108,14 @@ class Monitor {
 };
 
 // For undo and recovery: ends the monitor that state_dir/pid names, whatever its state, and with it
-// its container's PID 1 (but one that must be killed, because it is stopped, leaves PID 1 to the
-// runtime's delete); removes its socket and pid file, not the exit record. Nothing there is OK.
+// its container's PID 1 (but one that must be killed, because it does not answer, leaves PID 1 to
+// the runtime's delete); removes its socket and pid file, not the exit record. Nothing there is OK.
 // kDeadlineExceeded: the killed monitor is still there. Blocks; not for the loop thread.
 Status EnsureMonitorGone(const std::string& state_dir, MonoTime deadline);
+
+// A pidfd of the container's PID 1 while it exists, also as a zombie. kNotFound: it is gone,
+// whoever has its number now.
+Result<UniqueFd> OpenContainerProcess(const MonitorProcess& process);
 
 // Reads state_dir/exit; kNotFound while there is none, kDataLoss when it is damaged.
 Result<ExitRecord> ReadExitRecord(const std::string& state_dir);

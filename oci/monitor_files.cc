@@ -1,5 +1,6 @@
 #include "oci/monitor_files.h"
 
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -69,14 +70,27 @@ Result<UniqueFd> ConnectToMonitor(const std::string& state_dir) {
   return fd;
 }
 
+Result<UniqueFd> OpenContainerProcess(const MonitorProcess& process) {
+  return OpenProcess(process.container_pid, process.container_start_time);
+}
+
 Result<UniqueFd> OpenProcess(pid_t pid, uint64_t start_time) {
   if (pid <= 0) return NotFound("process ", pid);
   UniqueFd fd = CRISP_TRY(OpenPidfd(pid));
   // Only after the pidfd: from then on the number cannot pass to another process unnoticed.
   Result<uint64_t> found = StartTime(pid);
+  // No descriptors or no memory left: that says nothing of the process.
+  if (found.status().code() == Code::kResourceExhausted) return std::move(found).status();
   if (!found.ok() || *found != start_time) return NotFound("process ", pid, " is gone");
   return fd;
 }
+
+Result<UniqueFd> OpenMonitor(const std::string& state_dir) {
+  const conmon::PidFile file = CRISP_TRY(ReadPidFile(state_dir));
+  return OpenProcess(file.monitor_pid, file.monitor_start_time);
+}
+
+void ContinueMonitor(int pidfd) { (void)::pidfd_send_signal(pidfd, SIGCONT, nullptr, 0); }
 
 void RemoveMonitorFiles(const std::string& state_dir) {
   for (std::string_view name : {conmon::kSocketName, conmon::kPidFileName, conmon::kRuntimePidName,

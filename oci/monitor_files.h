@@ -24,6 +24,10 @@ Result<conmon::PidFile> ReadPidFile(const std::string& state_dir);
 Result<UniqueFd> ConnectToMonitor(const std::string& state_dir);
 // A pidfd for exactly that process. A zombie is a process, too.
 Result<UniqueFd> OpenProcess(pid_t pid, uint64_t start_time);
+// The monitor that state_dir/pid names, also when it has just ended.
+Result<UniqueFd> OpenMonitor(const std::string& state_dir);
+// Continues a monitor that somebody stopped (SIGSTOP); for one that runs it is nothing.
+void ContinueMonitor(int pidfd);
 // Removes what a monitor may leave when it is killed; the exit record stays.
 void RemoveMonitorFiles(const std::string& state_dir);
 

@@ -1,10 +1,11 @@
 #include "oci/monitor_watch.h"
 
-#include <signal.h>
+#include <poll.h>
 #include <sys/epoll.h>
 
 #include <utility>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "oci/monitor_files.h"
 
@@ -28,9 +29,15 @@ MonitorWatch::MonitorWatch(std::string state_dir, const MonitorProcess& process,
 
 MonitorWatch::~MonitorWatch() {
   std::lock_guard lock(mutex_);
-  if (pidfd_watch_ != 0) loop_->Unwatch(pidfd_watch_);
-  if (grace_timer_ != 0) loop_->Cancel(grace_timer_);
+  StopWatching();
   if (connection_) connection_->Close();
+}
+
+void MonitorWatch::StopWatching() {
+  if (pidfd_watch_ != 0) loop_->Unwatch(std::exchange(pidfd_watch_, 0));
+  if (monitor_watch_ != 0) loop_->Unwatch(std::exchange(monitor_watch_, 0));
+  monitor_pidfd_.Reset();
+  if (grace_timer_ != 0) loop_->Cancel(std::exchange(grace_timer_, 0));
 }
 
 Status MonitorWatch::Start(UniqueFd control) {
@@ -161,20 +168,39 @@ void MonitorWatch::OnContainerGone() {
 
 void MonitorWatch::Settle(bool may_wait) {
   if (delivered_ || DeliverRecord()) return;
-  const bool monitor_lives =
-      connection() != nullptr || (process_.monitor_pid > 0 && ::kill(process_.monitor_pid, 0) == 0);
-  if (may_wait && monitor_lives) {
-    std::lock_guard lock(mutex_);
-    if (grace_timer_ != 0) return;
-    grace_timer_ = loop_->RunAt(MonoNow() + kRecordGrace, [weak = weak_from_this()] {
-      if (auto self = weak.lock()) self->Settle(false);
-    });
-    return;
-  }
+  if (may_wait && AwaitRecord()) return;
   ExitRecord unknown;
   unknown.exit_code = kUnknownExitCode;
   unknown.finished_at_ns = WallNowNs();
   Deliver(unknown, false);
+}
+
+// The record is there when the monitor ends, whether or not it can tell (one of another protocol
+// cannot). One that has ended since the record was looked for may have written it: another look.
+// False: there is none, and no monitor from which one could come.
+bool MonitorWatch::AwaitRecord() {
+  if (Status hit = failpoint::Hit("oci.monitor.await_record"); !hit.ok()) return false;
+  Result<UniqueFd> monitor = OpenMonitor(state_dir_);
+  if (monitor.ok()) {
+    pollfd ended{monitor->get(), POLLIN, 0};
+    if (::poll(&ended, 1, 0) > 0) return DeliverRecord();  // not yet reaped
+    ContinueMonitor(monitor->get());
+  } else {
+    const Code code = monitor.status().code();
+    const bool gone = code == Code::kNotFound || code == Code::kDataLoss;
+    if (gone && connection() == nullptr) return DeliverRecord();
+  }
+  std::lock_guard lock(mutex_);
+  if (grace_timer_ != 0) return true;
+  const auto settle = [weak = weak_from_this()] {
+    if (auto self = weak.lock()) self->Settle(false);
+  };
+  grace_timer_ = loop_->RunAt(MonoNow() + kRecordGrace, settle);
+  if (!monitor.ok()) return true;
+  monitor_pidfd_ = *std::move(monitor);
+  auto watch = loop_->Watch(monitor_pidfd_.get(), EPOLLIN, [settle](uint32_t) { settle(); });
+  if (watch.ok()) monitor_watch_ = *watch;
+  return true;
 }
 
 bool MonitorWatch::DeliverRecord() {
@@ -195,8 +221,7 @@ void MonitorWatch::Deliver(const ExitRecord& record, bool known) {
   container_gone_ = true;
   {
     std::lock_guard lock(mutex_);
-    if (pidfd_watch_ != 0) loop_->Unwatch(std::exchange(pidfd_watch_, 0));
-    if (grace_timer_ != 0) loop_->Cancel(std::exchange(grace_timer_, 0));
+    StopWatching();
   }
   if (observer_.on_exit) observer_.on_exit(record, known);
 }

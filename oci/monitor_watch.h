@@ -1,15 +1,15 @@
 // MonitorWatch: a container with its monitor, as crispd sees it until the exit.
 //
 // Threads: as oci/monitor.h says. The state below belongs to the loop thread, but for what the
-// mutex
-//          guards.
+//          mutex guards.
 //
 //   kConnected --closed, no record--> (connect again once) --fails--> kAlone
 //       |  kExit or record                                              | pidfd: dead
 //       v                                                               v
 //   delivered (known)                                 record there: delivered (known), else unknown
 // The container's pidfd is watched in every state. When it says "dead" and a monitor may still be
-// draining the log, the record is waited for, for a bounded time.
+// draining the log, the record is waited for, for a bounded time; a monitor that was stopped
+// (SIGSTOP) is continued for that.
 #ifndef CRISP_OCI_MONITOR_WATCH_H_
 #define CRISP_OCI_MONITOR_WATCH_H_
 
@@ -45,6 +45,7 @@ class MonitorWatch : public Monitor, public std::enable_shared_from_this<Monitor
   Status Connect();
   Status UseConnection(UniqueFd control);
   Status WatchContainer();
+  void StopWatching();  // with the mutex held
   std::shared_ptr<MonitorConnection> connection();
   Status CallMonitor(conmon::MessageType type, const std::string& body, MonoTime deadline);
 
@@ -53,6 +54,7 @@ class MonitorWatch : public Monitor, public std::enable_shared_from_this<Monitor
   void OnClosed();
   void OnContainerGone();
   void Settle(bool may_wait);
+  bool AwaitRecord();
   bool DeliverRecord();
   void Deliver(const ExitRecord& record, bool known);
 
@@ -68,6 +70,8 @@ class MonitorWatch : public Monitor, public std::enable_shared_from_this<Monitor
   std::mutex mutex_;  // guards what follows
   std::shared_ptr<MonitorConnection> connection_;
   EpollLoop::WatchId pidfd_watch_ = 0;
+  UniqueFd monitor_pidfd_;  // while the record is waited for
+  EpollLoop::WatchId monitor_watch_ = 0;
   EpollLoop::TimerId grace_timer_ = 0;
 };
 

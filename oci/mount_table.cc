@@ -41,9 +41,11 @@ bool IsAtOrBelow(std::string_view path, std::string_view parent) {
 }
 
 Result<std::vector<MountEntry>> ReadMountTable(const std::string& path) {
-  const std::string text = CRISP_TRY(ReadFile(path));
+  return ParseMountTable(CRISP_TRY(ReadFile(path)));
+}
+
+std::vector<MountEntry> ParseMountTable(std::string_view rest) {
   std::vector<MountEntry> out;
-  std::string_view rest = text;
   while (!rest.empty()) {
     const size_t end = rest.find('\n');
     const std::vector<std::string_view> fields = SplitBlanks(rest.substr(0, end));

@@ -21,6 +21,7 @@ struct MountEntry {
 
 // In the kernel's order; a line that is none is left out. `path`: the file.
 Result<std::vector<MountEntry>> ReadMountTable(const std::string& path);
+std::vector<MountEntry> ParseMountTable(std::string_view text);
 // Mount points below `directory` and not itself, parents first, each once. What a later mount
 // hides is left out.
 Result<std::vector<std::string>> MountPointsBelow(const std::string& directory,

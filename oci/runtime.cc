@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@
 #include "oci/runtime_errors.h"
 #include "oci/runtime_features.h"
 #include "oci/runtime_json.h"
+#include "oci/spec_builder.h"
 
 namespace crisp::oci {
 namespace {
@@ -355,6 +357,32 @@ Result<pid_t> CommandLineRuntime::ExecDetached(const ExecRequest& request) {
   return pid;
 }
 
+// Whether a directory is there or could be made.
+Status CheckRoot(const std::string& root) {
+  for (std::string path = root;;) {
+    struct stat st {};
+    if (::stat(path.c_str(), &st) == 0) {
+      if (S_ISDIR(st.st_mode)) return OkStatus();
+      return FailedPrecondition("root '", root, "': ", path, " is not a directory");
+    }
+    if (errno != ENOENT && errno != ENOTDIR) return Errno("root '", root, "': ", path);
+    path.erase(std::max(path.find_last_of('/'), size_t{1}));
+  }
+}
+
+Status CheckAnnotations(const std::map<std::string, std::string>& annotations) {
+  for (const auto& [key, value] : annotations) {
+    if (key.empty() || key.starts_with("io.kubernetes.cri.")) {
+      return InvalidArgument("default_annotations: '", key,
+                             "': allowed: keys that do not begin with io.kubernetes.cri., which "
+                             "are crisp's own");
+    }
+    CRISP_RETURN_IF_ERROR(CheckText("default_annotations", key));
+    CRISP_RETURN_IF_ERROR(CheckText("default_annotations", value).Wrap(key));
+  }
+  return OkStatus();
+}
+
 Status CheckOptions(const RuntimeOptions& options) {
   if (options.path.empty() || options.path.front() != '/') {
     return InvalidArgument("path '", options.path, "' of the runtime is not absolute");
@@ -363,7 +391,8 @@ Status CheckOptions(const RuntimeOptions& options) {
     return InvalidArgument("root '", options.root, "' of the runtime is not absolute");
   }
   if (!PathExists(options.path)) return NotFound("no program ", options.path);
-  return OkStatus();
+  CRISP_RETURN_IF_ERROR(CheckRoot(options.root));
+  return CheckAnnotations(options.default_annotations);
 }
 
 }  // namespace

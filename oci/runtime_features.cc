@@ -20,7 +20,10 @@ constexpr auto kProbeTime = std::chrono::seconds(10);
 Result<RunOutput> RunProgram(const RuntimeOptions& options, const char* argument) {
   RunOptions run;
   run.argv = {options.path, argument};
-  run.env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
+  // As the monitors', who run it to make containers.
+  run.env = options.monitor_env;
+  // The last of all: of two the first counts.
+  run.env->push_back("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
   run.place = options.helper_place;
   run.reaper = options.reaper;
   run.deadline = MonoNow() + kProbeTime;

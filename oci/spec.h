@@ -139,6 +139,7 @@ struct IntelRdt {  // config-linux.md "IntelRdt"; schemata and the flag beside i
   bool enable_monitoring = false;
   bool enable_cmt = false;
   bool enable_mbm = false;
+  bool operator==(const IntelRdt&) const = default;
 };
 
 struct Spec {

@@ -104,10 +104,24 @@ Result<Capabilities> RequestedCapabilities(const ContainerRequest& request, cons
       host);
 }
 
+// cri-contract 9.9.
+Result<SelinuxLabels> Labels(const ContainerRequest& request, const Process& process) {
+  if (request.selinux_host == nullptr) return SelinuxLabels{};
+  SelinuxRequest wanted{request.selinux, request.selinux_level, SelinuxDomain::kContainer};
+  if (request.privileged || !request.pid_ns || !request.ipc_ns) {
+    wanted.domain = SelinuxDomain::kUnconfined;
+  } else if (request.handler != nullptr && IsVirtualMachine(request.handler->path)) {
+    wanted.domain = SelinuxDomain::kKvm;
+  } else if (!process.args.empty() && IsInitSystem(process.args.front())) {
+    wanted.domain = SelinuxDomain::kInit;
+  }
+  return ResolveSelinux(*request.selinux_host, wanted);
+}
+
 Status BuildSecurity(const ContainerRequest& request, const HostFacts& host, Spec* spec) {
   spec->process.capabilities = CRISP_TRY(RequestedCapabilities(request, host));
   spec->process.apparmor_profile = CRISP_TRY(ResolveApparmor(request, host));
-  const SelinuxLabels labels = CRISP_TRY(ResolveSelinux(request, host));
+  const SelinuxLabels labels = CRISP_TRY(Labels(request, spec->process));
   spec->process.selinux_label = labels.process;
   spec->mount_label = labels.mount;
   const SeccompContext context{spec->process.capabilities.bounding, host.kernel_major,
@@ -162,6 +176,7 @@ Result<BuiltSpec> BuildSpecOn(const ContainerRequest& request, const std::string
   CRISP_RETURN_IF_ERROR(CheckAnnotations(spec.annotations));
   CRISP_RETURN_IF_ERROR(ApplyUserNamespace(request, host, &spec));
   spec.cgroups_path = request.cgroups_path;
+  CRISP_RETURN_IF_ERROR(CheckMountPlaces(rootfs, spec));
   // Last: the only change to the rootfs is made when nothing else can fail.
   CRISP_RETURN_IF_ERROR(MakeWorkingDirectory(rootfs, spec.process.cwd).Wrap("working_dir"));
   if (request.user_ns) {

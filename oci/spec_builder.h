@@ -17,12 +17,14 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/cgroup_dir.h"
 #include "base/core/dir_fd.h"
 #include "base/core/result.h"
 #include "oci/runtime.h"
+#include "oci/selinux.h"
 #include "oci/spec.h"
 
 namespace crisp::oci {
@@ -52,13 +54,6 @@ struct RequestedProfile {  // runtime.v1.SecurityProfile
   enum class Type { kRuntimeDefault, kUnconfined, kLocalhost };
   Type type = Type::kRuntimeDefault;
   std::string localhost_ref;
-};
-
-struct RequestedSelinux {  // runtime.v1.SELinuxOption; ignored on hosts without SELinux
-  std::string user;
-  std::string role;
-  std::string type;
-  std::string level;
 };
 
 enum class GroupsPolicy { kMerge, kStrict };
@@ -116,6 +111,8 @@ struct ContainerRequest {
   std::string apparmor_profile;  // deprecated; only if apparmor is empty
   // The container's, else the sandbox's: all containers of a pod share the level.
   std::optional<RequestedSelinux> selinux;
+  std::string selinux_level;                  // of the pod
+  const SelinuxHost* selinux_host = nullptr;  // null: no SELinux
   std::vector<std::string> masked_paths;
   std::vector<std::string> readonly_paths;
 
@@ -183,6 +180,9 @@ struct ResolvedUser {
   bool has_passwd_entry = true;
 };
 Result<ResolvedUser> ResolveUser(const DirFd& rootfs, const RequestedUser& requested);
+
+// Strings of a request that end up in JSON and in the kernel: UTF-8 and no NUL.
+Status CheckText(std::string_view field, std::string_view value);
 
 // The host path of a CRI mount, symlinks resolved; a missing directory is made (cri-contract 8.2).
 Result<std::string> ResolveMountSource(const std::string& host_path);

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/core/file.h"
+#include "oci/mount_order.h"
 #include "oci/mount_table.h"
 #include "oci/selinux.h"
 #include "oci/spec_parts.h"
@@ -140,10 +141,6 @@ Result<SpecMount> CriMount(const RequestedMount& mount, const HostFacts& host,
   return Bind(std::move(destination), std::move(source), std::move(options));
 }
 
-size_t Depth(const SpecMount& mount) {
-  return static_cast<size_t>(std::count(mount.destination.begin(), mount.destination.end(), '/'));
-}
-
 // A CRI mount on /dev, /sys or /proc replaces what crisp would mount there and below.
 bool IsReplaced(const SpecMount& standard, const std::vector<SpecMount>& requested) {
   return std::any_of(requested.begin(), requested.end(), [&standard](const SpecMount& mount) {
@@ -228,6 +225,11 @@ Status BuildMounts(const ContainerRequest& request, const std::string& passwd_so
   }
   std::vector<SpecMount> binds = SandboxMounts(request, passwd_source);
   for (const auto& [path, source] : request.image_volumes) {
+    const std::string place = CleanContainerPath(path);
+    if (place == "/" || IsAtOrBelow(place, "/proc")) {
+      return InvalidArgument("the image declares a volume at '", path,
+                             "'; allowed: directories other than / and /proc");
+    }
     binds.push_back(Bind(CleanContainerPath(path), source, {"rprivate", "rw"}));
   }
   std::erase_if(binds, [&requested](const SpecMount& mount) {
@@ -239,8 +241,7 @@ Status BuildMounts(const ContainerRequest& request, const std::string& passwd_so
     return mount.destination == "/dev/shm" && IsReplaced(mount, requested);
   });
   binds.insert(binds.end(), requested.begin(), requested.end());
-  std::stable_sort(binds.begin(), binds.end(),
-                   [](const SpecMount& a, const SpecMount& b) { return Depth(a) < Depth(b); });
+  SortByDepth(&binds, [](const SpecMount& m) -> const std::string& { return m.destination; });
   spec->mounts.insert(spec->mounts.end(), binds.begin(), binds.end());
   spec->rootfs_propagation = RootfsPropagation(request);
   return OkStatus();

@@ -34,6 +34,11 @@ Status MakeWorkingDirectory(const DirFd& rootfs, const std::string& cwd);
 // cri-contract 8.2. `passwd_source` is bind-mounted on /etc/passwd when not empty.
 Status BuildMounts(const ContainerRequest& request, const std::string& passwd_source,
                    const HostFacts& host, const std::string& mount_label, Spec* spec);
+// Where `path` is in the root file system when all links of the image have been followed; what does
+// not exist counts as it is written. kInvalidArgument: links without end.
+Result<std::string> PlaceInRoot(const DirFd& rootfs, const std::string& path);
+// Refuses mounts that links of the image lead into /proc, or to the root.
+Status CheckMountPlaces(const DirFd& rootfs, const Spec& spec);
 // "/a//b/../c" -> "/a/c"; a relative path is made absolute.
 std::string CleanContainerPath(const std::string& path);
 
@@ -57,9 +62,6 @@ Status OwnNewDirectories(const DirFd& rootfs, const std::string& path,
 // CompleteResources on a machine described by `host`.
 Result<LinuxResources> CompleteResourcesOn(const LinuxResources& requested,
                                            const CgroupLayout* layout, const HostFacts& host);
-
-// Strings of a request that end up in JSON and in the kernel: UTF-8 and no NUL.
-Status CheckText(std::string_view field, std::string_view value);
 
 }  // namespace crisp::oci
 

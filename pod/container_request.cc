@@ -4,6 +4,7 @@
 #include "pod/resource_classes.h"
 #include "pod/sandbox_files.h"
 #include "pod/seccomp_notifier.h"
+#include "pod/selinux_labels.h"
 #include "pod/userns.h"
 
 namespace crisp::pod {
@@ -81,15 +82,6 @@ void FillSecurity(const v1::LinuxContainerSecurityContext& security, oci::Contai
 #pragma GCC diagnostic pop
   out->masked_paths = Strings(security.masked_paths());
   out->readonly_paths = Strings(security.readonly_paths());
-}
-
-// The container's labels, else the sandbox's (cri-contract 9.9).
-std::optional<oci::RequestedSelinux> ToSelinux(const v1::LinuxContainerSecurityContext& own,
-                                               const v1::LinuxSandboxSecurityContext& sandbox) {
-  if (!own.has_selinux_options() && !sandbox.has_selinux_options()) return std::nullopt;
-  const v1::SELinuxOption& options =
-      own.has_selinux_options() ? own.selinux_options() : sandbox.selinux_options();
-  return oci::RequestedSelinux{options.user(), options.role(), options.type(), options.level()};
 }
 
 Status FillNamespaces(const Environment& env, const Container& container,
@@ -183,7 +175,13 @@ Result<std::optional<std::string>> PidNamespace(const Environment& env,
         return FailedPrecondition("namespace_options.target_id: container ",
                                   target->id().short_str(), " is not running");
       }
-      return Path(Cat("/proc/", target->row().process.container_pid, "/ns/pid"));
+      const oci::MonitorProcess process = target->row().process;
+      // The number may be somebody else's by now, and that one's namespace the host's.
+      CRISP_RETURN_IF_ERROR(oci::OpenContainerProcess(process)
+                                .status()
+                                .WithCode(Code::kFailedPrecondition)
+                                .Wrap("namespace_options.target_id"));
+      return Path(Cat("/proc/", process.container_pid, "/ns/pid"));
     }
     default:  // POD: whatever the pod has
       if (sandbox.pid_mode() == v1::POD) return Path(sandbox.paths().pid());
@@ -238,7 +236,10 @@ Result<oci::ContainerRequest> MakeContainerRequest(const Environment& env,
   out.sandbox_privileged = sandbox.config().linux().security_context().privileged();
   out.default_capabilities = env.options.default_capabilities;
   FillSecurity(security, &out);
-  out.selinux = ToSelinux(security, sandbox.config().linux().security_context());
+  const oci::SelinuxRequest labels = SelinuxOf(container);
+  out.selinux = labels.options;
+  out.selinux_level = labels.level;
+  out.selinux_host = &env.options.selinux;
   for (const v1::Mount& mount : config.mounts()) out.mounts.push_back(CRISP_TRY(ToMount(mount)));
   for (const v1::Device& device : config.devices()) {
     out.devices.push_back({device.container_path(), device.host_path(), device.permissions()});

@@ -135,6 +135,8 @@ Result<DiskUsage> MeasureDirectory(const std::string& path) {
 }
 
 Result<DiskUsage> StatsReader::WritableLayer(const Container& container) {
+  const std::optional<ProjectUsage> counted = CRISP_TRY(env_->layer_quotas->Usage(container.id()));
+  if (counted) return DiskUsage{counted->bytes, counted->inodes};
   {
     std::lock_guard lock(mutex_);
     const auto it = measured_.find(container.id());
@@ -142,7 +144,12 @@ Result<DiskUsage> StatsReader::WritableLayer(const Container& container) {
       return it->second.usage;
     }
   }
-  const DiskUsage usage = CRISP_TRY(MeasureDirectory(container.paths().upper()));
+  DiskUsage usage = CRISP_TRY(MeasureDirectory(container.paths().upper()));
+  struct stat passwd {};
+  if (::lstat(container.paths().passwd().c_str(), &passwd) == 0) {
+    usage.used_bytes += static_cast<uint64_t>(passwd.st_blocks) * 512;
+    ++usage.inodes;
+  }
   std::lock_guard lock(mutex_);
   measured_[container.id()] = {usage, MonoNow()};
   return usage;

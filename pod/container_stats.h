@@ -1,7 +1,8 @@
 // ContainerStats: one container's usage, read from its cgroup and its writable layer on demand
 // (cri-contract section 13).
 //
-// Threads: any; blocks for file reads. The walk over the writable layer is remembered for ten
+// Threads: any; blocks for file reads. What the writable layer uses is the file system's count
+// where there are project quotas (upper, work and volumes); else upper is walked, at most every ten
 // seconds.
 #ifndef CRISP_POD_CONTAINER_STATS_H_
 #define CRISP_POD_CONTAINER_STATS_H_

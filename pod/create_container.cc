@@ -9,6 +9,7 @@
 #include "pod/idmapped_volumes.h"
 #include "pod/image_volumes.h"
 #include "pod/monitors.h"
+#include "pod/selinux_labels.h"
 #include "pod/userns.h"
 #include "pod/volume_copy.h"
 
@@ -42,9 +43,26 @@ Status RemoveDirectories(ContainerContext& c) {
   // Where the undo of "monitor" failed: without its directory it could not be found again.
   CRISP_RETURN_IF_ERROR(oci::EnsureMonitorGone(c.container->paths().state(),
                                                MonoNow() + c.env.options.runtime_deadline));
+  // Likewise that of "quota": nothing else names the id whose limit is left.
+  CRISP_RETURN_IF_ERROR(c.env.layer_quotas->LiftLimit(c.container->id()));
   CRISP_RETURN_IF_ERROR(RemoveTreeAt(c.container->paths().state()));
   return RemoveTreeAt(c.container->paths().data());
 }
+
+Status ReserveProject(ContainerContext& c) {
+  return c.env.layer_quotas->Reserve(c.container->id());
+}
+Status ReleaseProject(ContainerContext& c) {
+  // Directories that stay keep their id, and perhaps its limit.
+  if (PathExists(c.container->paths().data())) return OkStatus();
+  c.env.layer_quotas->Release(c.container->id());
+  return OkStatus();
+}
+
+Status ApplyQuota(ContainerContext& c) {
+  return c.env.layer_quotas->Apply(c.container->id(), c.container->paths());
+}
+Status LiftQuota(ContainerContext& c) { return c.env.layer_quotas->LiftLimit(c.container->id()); }
 
 Status TakeLease(ContainerContext& c) {
   const std::string image_id = c.container->View([](const auto& row) { return row.image_id; });
@@ -69,8 +87,9 @@ Result<UniqueFd> OpenUserNamespace(const ContainerContext& c) {
 Status MountRootfs(ContainerContext& c) {
   const ContainerPaths& paths = c.container->paths();
   const UniqueFd user_namespace = CRISP_TRY(OpenUserNamespace(c));
-  return c.env.options.images->MountRootfs(*c.leases.Find(c.container->id()), paths.upper(),
-                                           paths.work(), paths.rootfs(), user_namespace.get());
+  return c.env.options.images->MountRootfs(
+      *c.leases.Find(c.container->id()), paths.upper(), paths.work(), paths.rootfs(),
+      {user_namespace.get(), CRISP_TRY(MountLabel(c.env, *c.container))});
 }
 Status UnmountRootfs(ContainerContext& c) {
   return EnsureUnmounted(c.container->paths().rootfs(), /*detach=*/true);
@@ -99,11 +118,15 @@ Status MakeVolumes(ContainerContext& c) {
   const auto volumes = VolumeDirectories(c);
   if (volumes.empty()) return OkStatus();
   CRISP_RETURN_IF_ERROR(EnsureDirectory(c.container->paths().volumes(), 0711));
+  CRISP_RETURN_IF_ERROR(
+      c.env.layer_quotas->ApplyToVolumes(c.container->id(), c.container->paths()));
+  const std::string label = CRISP_TRY(MountLabel(c.env, *c.container));
   const DirFd rootfs = CRISP_TRY(DirFd::Open(c.container->paths().rootfs()));
   for (const auto& [path, host] : volumes) {
     CRISP_RETURN_IF_ERROR(EnsureDirectory(host));
     CRISP_RETURN_IF_ERROR(GiveToContainerRoot(PodOf(c), host));
     CRISP_RETURN_IF_ERROR(CopyVolumeContent(rootfs, path, host).Wrap("image volume ", path));
+    CRISP_RETURN_IF_ERROR(LabelFiles(host, label).Wrap("image volume ", path));
   }
   return OkStatus();
 }
@@ -126,11 +149,14 @@ Status WriteSpec(ContainerContext& c) {
   c.for_image_volume = true;
   CRISP_RETURN_IF_ERROR(FillImageVolumes(container, &request.mounts));
   c.for_image_volume = false;
-  oci::BuiltSpec built = CRISP_TRY(oci::BuildSpec(request, container.paths().state()));
+  oci::BuiltSpec built = CRISP_TRY(oci::BuildSpec(request, container.paths().data()));
   if (!built.passwd_content.empty()) {
-    const std::string passwd = container.paths().state() + "/passwd";
+    const std::string passwd = container.paths().passwd();
     CRISP_RETURN_IF_ERROR(WriteFile(passwd, built.passwd_content));
     CRISP_RETURN_IF_ERROR(GiveToContainerRoot(PodOf(c), passwd));
+    CRISP_RETURN_IF_ERROR(LabelFiles(passwd, built.spec.mount_label));
+    // The container may write to it.
+    CRISP_RETURN_IF_ERROR(c.env.layer_quotas->ApplyToFile(container.id(), passwd));
   }
   container.Update([&](ContainerRow& row) { row.user = built.effective_user; });
   return WriteFile(container.paths().config_json(), CRISP_TRY(oci::ToJson(built.spec)), 0600);
@@ -139,9 +165,9 @@ Status WriteSpec(ContainerContext& c) {
 Status MountImages(ContainerContext& c) {
   const UniqueFd user_namespace = CRISP_TRY(OpenUserNamespace(c));
   c.for_image_volume = true;
-  CRISP_RETURN_IF_ERROR(MountImageVolumes(*c.env.options.images, *c.container,
-                                          c.leases.FindVolumes(c.container->id()),
-                                          user_namespace.get()));
+  CRISP_RETURN_IF_ERROR(MountImageVolumes(
+      *c.env.options.images, *c.container, c.leases.FindVolumes(c.container->id()),
+      {user_namespace.get(), CRISP_TRY(MountLabel(c.env, *c.container))}));
   c.for_image_volume = false;
   return OkStatus();
 }
@@ -178,7 +204,8 @@ Status StartMonitor(ContainerContext& c) {
     return OkStatus();
   }
   c.container->set_monitor(CRISP_TRY(std::move(launched)));
-  return OkStatus();
+  // A TARGET that is still the same now was so when the runtime joined it.
+  return PidNamespace(c.env, *c.container).status();
 }
 
 Status EndContainer(ContainerContext& c) {
@@ -201,8 +228,10 @@ Status EndContainer(ContainerContext& c) {
   return failed;
 }
 
-constexpr std::array<Step<ContainerContext>, 9> kSteps = {{
+constexpr std::array<Step<ContainerContext>, 11> kSteps = {{
+    {"project_id", ReserveProject, ReleaseProject},
     {"directories", MakeDirectories, RemoveDirectories},
+    {"quota", ApplyQuota, LiftQuota},
     {"lease", TakeLease, DropLease},
     {"rootfs", MountRootfs, UnmountRootfs},
     {"volumes", MakeVolumes, nullptr},

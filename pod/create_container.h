@@ -1,6 +1,8 @@
 // The step table of CreateContainer, which is also how a container is removed.
 //
+//   project_id      of the writable layer, where there are project quotas (layer_quotas.h)
 //   directories     /var/lib/crisp/containers/<id>, /run/crisp/containers/<id>
+//   quota           the writable layer gets that id and its limit
 //   lease           the image's layers stay while the container exists
 //   rootfs          overlay on .../merged
 //   volumes         the image's VOLUMEs, with the image's content

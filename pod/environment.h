@@ -7,6 +7,7 @@
 
 #include "base/core/launch_cgroup.h"
 #include "pod/event_hub.h"
+#include "pod/layer_quotas.h"
 #include "pod/paths.h"
 #include "pod/pod_service.h"
 #include "pod/registry.h"
@@ -20,9 +21,11 @@ struct Environment {
   const Options options;
   const Roots roots;
   std::unique_ptr<StateDb> db;
+  std::unique_ptr<LayerQuotas> layer_quotas;
   std::unique_ptr<LaunchCgroup> monitor_place;  // monitors are started in their own cgroup
   Registry registry;
   EventHub events;
+  SelinuxLevels selinux_levels;
   Status user_namespaces;  // why this machine cannot make them; set before the first call
 
   // The handler's runtime; "" is the default one. kInvalidArgument names those that exist.

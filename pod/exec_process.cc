@@ -70,6 +70,9 @@ Result<std::unique_ptr<ExecProcess>> ExecProcess::Launch(Environment* env, Conta
 Result<std::string> ExecProcess::WriteProcess(const ExecPlan& plan) const {
   const std::string config = CRISP_TRY(ReadFile(container_->paths().config_json()));
   oci::Process process = CRISP_TRY(oci::ProcessFromSpecJson(config));
+  for (const std::string& argument : plan.command) {
+    CRISP_RETURN_IF_ERROR(oci::CheckText("cmd", argument));
+  }
   process.args = plan.command;
   process.terminal = plan.terminal;
   if (plan.terminal && plan.size.columns > 0) {

@@ -13,14 +13,19 @@ namespace {
 
 // Together below the 16 MiB that every CRI client accepts, with room for the message's frame.
 constexpr size_t kOutputLimit_bytes = (16u << 20) - (64u << 10);
+// All commands together: what containers write must not become the daemon's memory. Beyond that
+// each still gets what a probe needs (the kubelet keeps 10 KiB).
+constexpr size_t kAllOutputLimit_bytes = 64u << 20;
+constexpr size_t kSmallOutput_bytes = 64u << 10;
 // After the exit: how long pipes may stay open in other hands before the result is given.
 constexpr auto kDrainLimit = std::chrono::milliseconds(300);
 
 class ExecSession : public std::enable_shared_from_this<ExecSession> {
  public:
-  ExecSession(Environment* env, ContainerPtr container, Duration timeout, CancelToken cancel,
-              std::function<void(Result<ExecResult>)> done)
+  ExecSession(Environment* env, ExecOutputs* outputs, ContainerPtr container, Duration timeout,
+              CancelToken cancel, std::function<void(Result<ExecResult>)> done)
       : env_(env),
+        outputs_(outputs),
         container_(std::move(container)),
         timeout_(timeout),
         cancel_(std::move(cancel)),
@@ -86,10 +91,21 @@ class ExecSession : public std::enable_shared_from_this<ExecSession> {
         if (exited_ && !pipes_[0].fd && !pipes_[1].fd) Finish();
         return;
       }
-      const size_t used = result_.stdout_data.size() + result_.stderr_data.size();
-      const size_t room = used < kOutputLimit_bytes ? kOutputLimit_bytes - used : 0;
-      pipe->into->append(chunk.data(), std::min(room, static_cast<size_t>(n)));
+      const size_t kept = std::min(Room(), static_cast<size_t>(n));
+      pipe->into->append(chunk.data(), kept);
+      outputs_->bytes += kept;
     }
+  }
+
+  size_t OutputBytes() const { return result_.stdout_data.size() + result_.stderr_data.size(); }
+
+  // How much more output is kept.
+  size_t Room() const {
+    const auto left = [](size_t limit, size_t used) { return used < limit ? limit - used : 0; };
+    const size_t used = OutputBytes();
+    return std::min(
+        left(kOutputLimit_bytes, used),
+        std::max(left(kAllOutputLimit_bytes, outputs_->bytes), left(kSmallOutput_bytes, used)));
   }
 
   void Close(Pipe* pipe) {
@@ -128,6 +144,7 @@ class ExecSession : public std::enable_shared_from_this<ExecSession> {
 
   void StopWatching() {
     finished_ = true;
+    outputs_->bytes -= OutputBytes();
     EpollLoop& loop = *env_->options.loop;
     for (Pipe& pipe : pipes_) Close(&pipe);
     process_->StopWatching();
@@ -152,6 +169,7 @@ class ExecSession : public std::enable_shared_from_this<ExecSession> {
   }
 
   Environment* const env_;
+  ExecOutputs* const outputs_;
   const ContainerPtr container_;
   const Duration timeout_;
   const CancelToken cancel_;
@@ -168,13 +186,13 @@ class ExecSession : public std::enable_shared_from_this<ExecSession> {
 
 }  // namespace
 
-void RunExecSync(Environment* env, const ContainerPtr& container, std::vector<std::string> command,
-                 Duration timeout, const CancelToken& cancel,
+void RunExecSync(Environment* env, ExecOutputs* outputs, const ContainerPtr& container,
+                 std::vector<std::string> command, Duration timeout, const CancelToken& cancel,
                  std::function<void(Result<ExecResult>)> done) {
   // Shared: when the lane refuses, the session is gone but the answer is still owed.
   auto answer = std::make_shared<std::function<void(Result<ExecResult>)>>(std::move(done));
   auto session = std::make_shared<ExecSession>(
-      env, container, timeout, cancel,
+      env, outputs, container, timeout, cancel,
       [answer](Result<ExecResult> result) { (*answer)(std::move(result)); });
   Status submitted = env->options.exec_lane->Submit(
       [session, command = std::move(command)] { session->Start(command); });

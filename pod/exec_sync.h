@@ -6,7 +6,9 @@
 //
 // What:     no monitor, no waiting thread: the process is this subreaper's child, its pipes are
 //           read on the loop. Launch, record and kill are ExecProcess's.
-// Limits:   stdout and stderr together stay below the client's 16 MiB message; the rest is dropped.
+// Limits:   stdout and stderr together stay below the client's 16 MiB message, and all commands
+//           while they run below 64 MiB (each has its first 64 KiB); the rest is dropped. An answer
+//           that is being sent is not counted any more.
 // Threads:  Run from anywhere; `done` is called once, on the loop or the exec lane.
 #ifndef CRISP_POD_EXEC_SYNC_H_
 #define CRISP_POD_EXEC_SYNC_H_
@@ -26,9 +28,14 @@ struct ExecResult {
   int exit_code = 0;
 };
 
+// What the outputs of all commands hold together. Loop thread; outlives them.
+struct ExecOutputs {
+  size_t bytes = 0;
+};
+
 // `timeout`: from the process' start; zero: none (the token's deadline still counts).
-void RunExecSync(Environment* env, const ContainerPtr& container, std::vector<std::string> command,
-                 Duration timeout, const CancelToken& cancel,
+void RunExecSync(Environment* env, ExecOutputs* outputs, const ContainerPtr& container,
+                 std::vector<std::string> command, Duration timeout, const CancelToken& cancel,
                  std::function<void(Result<ExecResult>)> done);
 
 }  // namespace crisp::pod

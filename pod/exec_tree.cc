@@ -1,7 +1,5 @@
 #include "pod/exec_tree.h"
 
-#include <signal.h>
-
 #include <charconv>
 #include <map>
 #include <set>
@@ -64,7 +62,7 @@ Status ExecTree::Kill(MonoTime deadline) const {
   for (;;) {
     const std::set<pid_t> tree = Descendants(pid, CRISP_TRY(container.Processes()));
     if (tree.empty()) return OkStatus();
-    for (pid_t member : tree) ::kill(member, SIGKILL);
+    CRISP_RETURN_IF_ERROR(container.Kill({tree.begin(), tree.end()}));
     if (MonoNow() >= deadline) {
       return DeadlineExceeded(tree.size(), " processes of the exec survive SIGKILL");
     }

@@ -105,14 +105,15 @@ Result<std::vector<image::LeasePtr>> AcquireImageVolumes(image::ImageService& im
 }
 
 Status MountImageVolumes(image::ImageService& images, const Container& container,
-                         const std::vector<image::LeasePtr>& leases, int user_namespace) {
+                         const std::vector<image::LeasePtr>& leases,
+                         const image::MountOptions& options) {
   if (leases.empty()) return OkStatus();
   CRISP_RETURN_IF_ERROR(EnsureDirectory(container.paths().mounts(), 0700));
   for (const image::LeasePtr& lease : leases) {
     const std::string view = ViewPath(container.paths(), lease->image()->id);
     CRISP_RETURN_IF_ERROR(EnsureDirectory(view, 0700));
     CRISP_RETURN_IF_ERROR(
-        images.MountImage(*lease, view, user_namespace).Wrap("image ", lease->image()->id));
+        images.MountImage(*lease, view, options).Wrap("image ", lease->image()->id));
   }
   return OkStatus();
 }

@@ -35,9 +35,10 @@ Result<std::vector<std::string>> FindImageVolumes(const image::ImageService& ima
 Result<std::vector<image::LeasePtr>> AcquireImageVolumes(image::ImageService& images,
                                                          const Container& container);
 
-// `leases`: what AcquireImageVolumes gave. `user_namespace`: the pod's, or -1.
+// `leases`: what AcquireImageVolumes gave. `view`: of the container's rootfs.
 Status MountImageVolumes(image::ImageService& images, const Container& container,
-                         const std::vector<image::LeasePtr>& leases, int user_namespace);
+                         const std::vector<image::LeasePtr>& leases,
+                         const image::MountOptions& view);
 
 // The sources and options of image volumes in `mounts`, which has one entry for each mount of the
 // config. Sub paths are resolved inside the image.

@@ -11,6 +11,7 @@
 #include "pod/cgroups.h"
 #include "pod/monitors.h"
 #include "pod/run_sandbox.h"
+#include "pod/selinux_labels.h"
 #include "pod/userns.h"
 
 namespace crisp::pod {
@@ -18,8 +19,12 @@ namespace {
 
 std::string InitRoot(const Environment& env) { return JoinPath(env.options.state, "init-rootfs"); }
 
-oci::Spec InitSpec(const Environment& env, const Sandbox& sandbox, const std::string& cgroup) {
+Result<oci::Spec> InitSpec(const Environment& env, const Sandbox& sandbox,
+                           const std::string& cgroup) {
   oci::Spec spec;
+  const oci::SelinuxLabels labels = CRISP_TRY(SelinuxLabelsOf(env, sandbox));
+  spec.process.selinux_label = labels.process;
+  spec.mount_label = labels.mount;
   spec.process.args = {"/crisp-init"};
   spec.process.env = {"PATH=/"};
   spec.process.no_new_privileges = true;
@@ -63,7 +68,8 @@ Status EnsureInitRoot(const Environment& env) {
     CRISP_RETURN_IF_ERROR(EnsureDirectory(root + name));
   }
   const std::string binary = CRISP_TRY(ReadFile(env.options.init_binary));
-  return WriteFileAtomically(root + "/crisp-init", binary, 0555);
+  CRISP_RETURN_IF_ERROR(WriteFileAtomically(root + "/crisp-init", binary, 0555));
+  return env.options.selinux.enabled ? LabelFiles(root, env.options.selinux.ro_file) : OkStatus();
 }
 
 Status StartInitProcess(Environment& env, const SandboxPtr& sandbox) {
@@ -72,7 +78,7 @@ Status StartInitProcess(Environment& env, const SandboxPtr& sandbox) {
   const CgroupPaths cgroup = CRISP_TRY(MakeCgroupPaths(
       env.CgroupParent(sandbox->config()), sandbox->id().str(), runtime.options().cgroup_driver));
   CRISP_RETURN_IF_ERROR(EnsureDirectory(paths.init_monitor(), 0700));
-  const std::string json = CRISP_TRY(oci::ToJson(InitSpec(env, *sandbox, cgroup.oci)));
+  const std::string json = CRISP_TRY(oci::ToJson(CRISP_TRY(InitSpec(env, *sandbox, cgroup.oci))));
   CRISP_RETURN_IF_ERROR(WriteFile(paths.init_bundle() + "/config.json", json, 0600));
 
   const ContainerId init_id(sandbox->id().str());
@@ -85,7 +91,9 @@ Status StartInitProcess(Environment& env, const SandboxPtr& sandbox) {
   CRISP_RETURN_IF_ERROR(runtime.Start(init_id, MonoNow() + env.options.runtime_deadline));
   const std::string ns = Cat("/proc/", sandbox->init_process().container_pid, "/ns/pid");
   CRISP_TRY(OpenFile(paths.pid(), O_RDONLY | O_CREAT, 0444));
-  return Mount(ns, paths.pid(), "", MS_BIND, "");
+  CRISP_RETURN_IF_ERROR(Mount(ns, paths.pid(), "", MS_BIND, ""));
+  // If it still is the same process now, then it was so when its namespace was pinned.
+  return oci::OpenContainerProcess(sandbox->init_process()).status().Wrap("init process");
 }
 
 Status EnsureInitProcessGone(Environment& env, const SandboxPtr& sandbox) {

@@ -135,6 +135,9 @@ std::string SandboxInfoJson(const Sandbox& sandbox) {
   const oci::MonitorProcess init = sandbox.init_process();
   return Cat("{\"pid\":", init.container_pid, ",\"runtimeHandler\":", Quoted(sandbox.row().handler),
              ",\"networkNamespace\":", Quoted(sandbox.host_network() ? "" : sandbox.paths().net()),
+             sandbox.selinux_level().empty()
+                 ? std::string()
+                 : Cat(",\"selinuxLevel\":", Quoted(sandbox.selinux_level())),
              ",\"config\":", ToJson(sandbox.row().config), "}");
 }
 

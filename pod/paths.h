@@ -54,6 +54,7 @@ class ContainerPaths {
   std::string bundle() const { return data_ + "/bundle"; }
   std::string config_json() const { return data_ + "/bundle/config.json"; }
   std::string volumes() const { return data_ + "/volumes"; }
+  std::string passwd() const { return data_ + "/passwd"; }  // over the image's; not always there
   const std::string& state() const { return state_; }
   std::string rootfs() const { return state_ + "/merged"; }
   std::string execs() const { return state_ + "/execs"; }

@@ -84,6 +84,7 @@ class Service final : public PodService {
       log::Info("no user namespaces for pods", {{"why", env_.user_namespaces}});
     }
     CRISP_RETURN_IF_ERROR(seccomp_notifier_.Open());
+    env_.layer_quotas = CRISP_TRY(LayerQuotas::Open(env_.options.root, env_.options.layer_quota));
     env_.db = CRISP_TRY(StateDb::Open(JoinPath(env_.options.root, "pods.db")));
     return Recover(&env_, &lifecycle_, &leases_).Wrap("recovery");
   }
@@ -176,7 +177,7 @@ class Service final : public PodService {
     if (request.cmd().empty()) return done(InvalidArgument("exec: cmd is empty"));
     auto found = streaming_.GetForExec(request.container_id());
     if (!found.ok()) return done(std::move(found).status().Wrap("exec"));
-    RunExecSync(&env_, *found, {request.cmd().begin(), request.cmd().end()},
+    RunExecSync(&env_, &exec_outputs_, *found, {request.cmd().begin(), request.cmd().end()},
                 std::chrono::seconds(std::clamp<int64_t>(request.timeout(), 0, 365 * 86400)),
                 cancel, [done = std::move(done)](Result<ExecResult> result) {
                   if (!result.ok()) return done(std::move(result).status());
@@ -259,6 +260,7 @@ class Service final : public PodService {
   }
 
   Environment env_;
+  ExecOutputs exec_outputs_;
   Leases leases_;
   Stopper stopper_;
   ContainerLifecycle lifecycle_;

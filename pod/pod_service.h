@@ -22,6 +22,7 @@
 #include "base/cgroup_dir.h"
 #include "base/core/cancel.h"
 #include "base/core/epoll_loop.h"
+#include "base/core/project_quota.h"
 #include "base/core/reaper.h"
 #include "base/core/result.h"
 #include "base/core/unique_fd.h"
@@ -33,6 +34,7 @@
 #include "oci/attach_connection.h"
 #include "oci/blockio.h"
 #include "oci/runtime.h"
+#include "oci/selinux.h"
 #include "oci/spec_builder.h"
 #include "pod/exec_streams.h"
 #include "pod/workloads.h"
@@ -43,6 +45,14 @@ namespace v1 = ::runtime::v1;
 
 template <typename Response>
 using Done = std::function<void(Result<Response>)>;
+
+// Of writable layers (layer_quotas.h).
+struct LayerQuotaOptions {
+  ProjectLimit limit;  // of each container; needs a file system with project quotas
+  // The ids that are crisp's alone.
+  uint32_t first_project_id = 2'000'000'000;
+  uint32_t project_ids = 1'000'000;
+};
 
 struct Options {
   std::string root;   // /var/lib/crisp
@@ -58,9 +68,11 @@ struct Options {
   std::map<std::string, std::string> default_sysctls;
   std::vector<oci::Rlimit> default_rlimits;
   int64_t pids_limit = 0;  // of a container; 0: none
+  LayerQuotaOptions layer_quota;
   oci::BlockioClasses blockio_classes;
   std::vector<std::string> rdt_classes;  // that pods may ask for
   bool seccomp_notifier = false;         // pods may ask for it
+  oci::SelinuxHost selinux;              // not enabled: no labels
   std::vector<Workload> workloads;
   std::string infra_cpuset;  // of monitors and init processes; empty: all CPUs
   int64_t log_line_limit_bytes = 16384;

@@ -1,8 +1,11 @@
 #include "pod/recovery.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <map>
 
+#include "base/core/atomic_file.h"
 #include "base/core/mount.h"
 #include "base/log.h"
 #include "pod/create_container.h"
@@ -40,28 +43,73 @@ class Recovery {
   Status Run() {
     const std::string boot_id(Trim(CRISP_TRY(ReadFile("/proc/sys/kernel/random/boot_id"))));
     const std::string last_boot_id = CRISP_TRY(env_->db->BootId());
-    rebooted_ = !last_boot_id.empty() && last_boot_id != boot_id;
+    const std::string state_boot_id = BootIdOfState();
+    if (!state_boot_id.empty()) {
+      boot_ = state_boot_id == boot_id ? Boot::kSame : Boot::kOther;
+    } else if (!last_boot_id.empty() && last_boot_id != boot_id) {
+      boot_ = Boot::kUnclear;
+    }
     for (SandboxRow& row : CRISP_TRY(env_->db->Sandboxes())) LoadSandbox(std::move(row));
     for (ContainerRow& row : CRISP_TRY(env_->db->Containers())) LoadContainer(std::move(row));
     for (const ContainerPtr& container : containers_) {
-      CRISP_RETURN_IF_ERROR(RecoverContainer(container));
+      LogUnwritten("container", container->id(), RecoverContainer(container));
     }
-    for (auto& [id, sandbox] : sandboxes_) CRISP_RETURN_IF_ERROR(RecoverSandbox(sandbox));
+    for (auto& [id, sandbox] : sandboxes_) LogUnwritten("sandbox", id, RecoverSandbox(sandbox));
     DropForeignNetworks();
     env_->options.images->CollectGarbage();
     // Only what is new is written: a daemon starts on a full disk, or nobody could free it.
-    return boot_id == last_boot_id ? OkStatus() : env_->db->SetBootId(boot_id);
+    if (boot_id != last_boot_id) {
+      if (Status s = env_->db->SetBootId(boot_id); !s.ok()) {
+        log::Error("boot id not written", {{"error", s}});
+      }
+    }
+    if (boot_id != state_boot_id) WriteBootIdOfState(boot_id);
+    return OkStatus();
   }
 
  private:
+  // Which boot the state directory is of.
+  enum class Boot {
+    kSame,
+    kOther,
+    kUnclear,  // the directory does not say; pods.db names another one
+  };
+
+  std::string BootIdFile() const { return JoinPath(env_->roots.state, "boot_id"); }
+  std::string BootIdOfState() const {
+    const auto text = ReadFile(BootIdFile());
+    return text.ok() ? std::string(Trim(*text)) : std::string();
+  }
+  // Rather none than that of another boot: the next start would take what runs for lost.
+  void WriteBootIdOfState(const std::string& boot_id) const {
+    ::unlink(BootIdFile().c_str());
+    const Status written = WriteFileAtomically(BootIdFile(), Cat(boot_id, "\n"));
+    if (!written.ok()) log::Error("boot id not written", {{"error", written}});
+  }
+  // Whether what has this state directory was lost in a restart of the node. On a full disk pods.db
+  // may have kept an earlier boot's id, so that alone means something only for what is not in the
+  // state directory, which a boot empties where it is a tmpfs.
+  bool LostInReboot(const std::string& state) const {
+    return boot_ == Boot::kOther || (boot_ == Boot::kUnclear && !PathExists(state));
+  }
+
+  // A daemon starts on a full disk, or nobody could free it: what is true is in memory, and the
+  // next start finds it out as this one did.
+  template <typename Id>
+  static void LogUnwritten(std::string_view what, const Id& id, const Status& status) {
+    if (!status.ok()) log::Error("recovered, but not written", {{what, id}, {"error", status}});
+  }
+
   void LoadSandbox(SandboxRow row) {
     auto runtime = env_->FindRuntime(row.handler);
     if (!runtime.ok()) {
       log::Warning("sandbox of a handler that is gone",
                    {{"sandbox", row.id}, {"error", runtime.status()}});
     }
-    auto sandbox = std::make_shared<Sandbox>(std::move(row), runtime.ok() ? *runtime : nullptr,
-                                             env_->roots, env_->options.work_lane);
+    SelinuxLevel level = env_->selinux_levels.Hold(row.selinux_level);
+    auto sandbox =
+        std::make_shared<Sandbox>(std::move(row), runtime.ok() ? *runtime : nullptr, env_->roots,
+                                  env_->options.work_lane, std::move(level));
     if (Status s = env_->registry.Add(sandbox); !s.ok()) {
       log::Error("sandbox not listed", {{"sandbox", sandbox->id()}, {"error", s}});
     }
@@ -71,13 +119,16 @@ class Recovery {
   void LoadContainer(ContainerRow row) {
     const auto sandbox = sandboxes_.find(row.sandbox);
     if (sandbox == sandboxes_.end()) {
-      // Rows of containers go before the row of their sandbox: this is a damaged database.
-      log::Error("container without sandbox", {{"container", row.id}});
+      DropOrphan(row.id);
       return;
     }
     auto container = std::make_shared<Container>(std::move(row), sandbox->second, env_->roots);
     if (Status s = env_->registry.Add(container); !s.ok()) {
       log::Error("container not listed", {{"container", container->id()}, {"error", s}});
+    }
+    if (Status s = env_->layer_quotas->Adopt(container->id(), container->paths()); !s.ok()) {
+      log::Warning("project id of a container is not known",
+                   {{"container", container->id()}, {"error", s}});
     }
     auto lease = env_->options.images->Acquire(container->row().image_id);
     auto volumes = AcquireImageVolumes(*env_->options.images, *container);
@@ -96,6 +147,17 @@ class Recovery {
     containers_.push_back(std::move(container));
   }
 
+  // Rows of containers go before the row of their sandbox, but for one that could not be deleted
+  // after its container was undone. What still has directories is of a damaged database.
+  void DropOrphan(const ContainerId& id) {
+    const ContainerPaths paths(env_->roots, id);
+    Status dropped = FailedPrecondition("its directories are still there");
+    if (!PathExists(paths.data()) && !PathExists(paths.state())) dropped = env_->db->Delete(id);
+    if (dropped.ok())
+      return log::Info("row of a container without sandbox dropped", {{"container", id}});
+    log::Error("container without sandbox", {{"container", id}, {"error", dropped}});
+  }
+
   Status RecoverContainer(const ContainerPtr& container) {
     switch (container->state()) {
       case ContainerState::kCreating:
@@ -106,13 +168,14 @@ class Recovery {
       case ContainerState::kRunning:
         break;
     }
-    if (rebooted_) {
+    if (LostInReboot(container->paths().state())) {
       container->Update([](ContainerRow& row) {
         row.state = ContainerState::kExited;
         row.exit_code = 255;
         row.reason = "Unknown";
         row.message = "the node was restarted";
         row.finished_at_ns = WallNowNs();
+        row.process = {};
       });
       return lifecycle_->Persist(container);
     }
@@ -164,8 +227,10 @@ class Recovery {
       sandbox->set_state(SandboxState::kNotReady);
       return env_->db->Put(sandbox->row());
     }
-    if (sandbox->init_process().container_pid != 0 && !rebooted_) AdoptInit(sandbox);
-    if (sandbox->state() == SandboxState::kReady && (rebooted_ || !HasNamespaces(*sandbox))) {
+    const bool gone = LostInReboot(sandbox->paths().state());
+    if (gone) sandbox->set_init(nullptr);
+    if (sandbox->init_process().container_pid != 0) AdoptInit(sandbox);
+    if (sandbox->state() == SandboxState::kReady && (gone || !HasNamespaces(*sandbox))) {
       log::Warning("sandbox has lost its namespaces", {{"sandbox", sandbox->id()}});
       sandbox->set_state(SandboxState::kNotReady);
       return env_->db->Put(sandbox->row());
@@ -213,7 +278,7 @@ class Recovery {
   Leases* const leases_;
   // A runtime that hangs must not keep the daemon from serving: the time is for all containers.
   const MonoTime ask_until_ = MonoNow() + kAskRuntimes;
-  bool rebooted_ = false;
+  Boot boot_ = Boot::kSame;
   std::map<SandboxId, SandboxPtr> sandboxes_;
   std::vector<ContainerPtr> containers_;
 };

@@ -7,6 +7,10 @@
 //   container RUNNING  adopted: exits meanwhile are known         EXITED, 255, Unknown
 //   EXITED, STOPPED    as it was                                  as it was
 //
+// Which boot the state directory is of: its file boot_id says it, written at the end of recovery.
+// Without that file (it is on a tmpfs, or of an earlier version) pods.db says which boot was the
+// last.
+//
 // Contract: cri-contract section 2 "Persistence", DESIGN section 4 "State".
 // Threads:  before anything else uses the room.
 #ifndef CRISP_POD_RECOVERY_H_

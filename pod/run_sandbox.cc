@@ -15,6 +15,7 @@
 #include "pod/cgroups.h"
 #include "pod/init_process.h"
 #include "pod/sandbox_files.h"
+#include "pod/selinux_labels.h"
 #include "pod/sysctls.h"
 #include "pod/userns.h"
 #include "pod/userns_pins.h"
@@ -22,22 +23,36 @@
 namespace crisp::pod {
 namespace {
 
+constexpr int64_t kPodFiles_bytes = 16 << 20;  // a host's /etc/hosts can be megabytes
+
 Status MakeDirectories(SandboxContext& c) {
   // Not for other users of the node: the pod's shm is writable to everybody who can reach it, and
   // mountinfo tells them where it is. Containers get bind mounts, which need no way from the root.
-  CRISP_RETURN_IF_ERROR(EnsureDirectory(c.sandbox->paths().state(), 0700));
+  const std::string& state = c.sandbox->paths().state();
+  CRISP_RETURN_IF_ERROR(EnsureDirectory(state, 0700));
+  // A file system of the pod's own: containers write /etc/hosts and the like, and must not fill the
+  // node's /run.
+  CRISP_RETURN_IF_ERROR(
+      Mount("pod", state, "tmpfs", MS_NOSUID | MS_NODEV, Cat("mode=0700,size=", kPodFiles_bytes)));
   return EnsureDirectory(c.sandbox->paths().namespaces(), 0700);
 }
 Status RemoveDirectories(SandboxContext& c) {
   // Where the undo of "init" failed: without its directory the monitor could not be found again.
   CRISP_RETURN_IF_ERROR(oci::EnsureMonitorGone(c.sandbox->paths().init_monitor(),
                                                MonoNow() + c.env.options.runtime_deadline));
+  CRISP_RETURN_IF_ERROR(EnsureUnmounted(c.sandbox->paths().state(), /*detach=*/true));
   CRISP_RETURN_IF_ERROR(RemoveTreeAt(c.sandbox->paths().state()));
   return RemoveTreeAt(c.sandbox->paths().namespaces());
 }
 
 Status MakeFiles(SandboxContext& c) {
-  return WriteSandboxFiles(c.sandbox->config(), c.sandbox->paths());
+  const SandboxPaths& paths = c.sandbox->paths();
+  CRISP_RETURN_IF_ERROR(WriteSandboxFiles(c.sandbox->config(), paths));
+  const std::string label = CRISP_TRY(SelinuxLabelsOf(c.env, *c.sandbox)).mount;
+  for (const std::string& path : {paths.resolv_conf(), paths.hostname(), paths.hosts()}) {
+    CRISP_RETURN_IF_ERROR(LabelFiles(path, label));
+  }
+  return OkStatus();
 }
 
 Status MountShm(SandboxContext& c) {
@@ -47,7 +62,8 @@ Status MountShm(SandboxContext& c) {
   const HostOwner root = ContainerRoot(c.sandbox->config());
   return Mount(
       "shm", shm, "tmpfs", MS_NOEXEC | MS_NOSUID | MS_NODEV,
-      Cat("mode=1777,size=", c.env.options.shm_size_bytes, ",uid=", root.uid, ",gid=", root.gid));
+      Cat("mode=1777,size=", c.env.options.shm_size_bytes, ",uid=", root.uid, ",gid=", root.gid,
+          oci::ContextOption(CRISP_TRY(SelinuxLabelsOf(c.env, *c.sandbox)).mount)));
 }
 Status UnmountShm(SandboxContext& c) {
   return EnsureUnmounted(c.sandbox->paths().shm(), /*detach=*/true);

@@ -1,6 +1,6 @@
 // The step table of RunPodSandbox, which is also how a sandbox is stopped and removed.
 //
-//   directories     /run/crisp/pods/<id>, /run/crisp/ns/<id>
+//   directories     /run/crisp/pods/<id> (a tmpfs), /run/crisp/ns/<id>
 //   files           resolv.conf, hostname, hosts
 //   shm             tmpfs for /dev/shm                        ┐
 //   user_namespace  pinned; only for pods that ask for one    │

@@ -23,6 +23,7 @@
 #include "oci/monitor.h"
 #include "oci/runtime.h"
 #include "pod/paths.h"
+#include "pod/selinux_levels.h"
 
 namespace crisp::pod {
 
@@ -39,13 +40,16 @@ struct SandboxRow {
   std::string handler;            // resolved
   int64_t created_at_ns = 0;
   network::PodAddresses addresses;
-  oci::MonitorProcess init;  // all 0: no init process
+  oci::MonitorProcess init;   // all 0: no init process
+  std::string selinux_level;  // of all its containers that name none; empty: no SELinux
 };
 
 class Sandbox {
  public:
-  Sandbox(SandboxRow row, oci::Runtime* runtime, const Roots& roots, Lane* lane)
+  Sandbox(SandboxRow row, oci::Runtime* runtime, const Roots& roots, Lane* lane,
+          SelinuxLevel level = {})
       : row_(std::move(row)),
+        level_(std::move(level)),
         runtime_(runtime),
         paths_(roots, row_.id),
         strand_(std::make_shared<Strand>(lane)) {}
@@ -54,6 +58,7 @@ class Sandbox {
   const v1::PodSandboxConfig& config() const { return row_.config; }
   const std::string& requested_handler() const { return row_.requested_handler; }
   int64_t created_at_ns() const { return row_.created_at_ns; }
+  const std::string& selinux_level() const { return row_.selinux_level; }
   // Null when the handler is no longer configured: then it can only be stopped and removed.
   oci::Runtime* runtime() const { return runtime_; }
   const SandboxPaths& paths() const { return paths_; }
@@ -110,6 +115,7 @@ class Sandbox {
 
   mutable std::mutex mutex_;  // state: row_'s changing members and init_
   SandboxRow row_;
+  const SelinuxLevel level_;  // nobody else gets it while the object lives
   std::shared_ptr<oci::Monitor> init_;
   std::optional<v1::LinuxContainerResources> resources_;  // when they were updated
   std::optional<v1::LinuxContainerResources> overhead_;

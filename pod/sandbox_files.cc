@@ -3,6 +3,8 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include <cctype>
+
 #include "pod/userns.h"
 
 namespace crisp::pod {
@@ -64,6 +66,12 @@ Result<std::string> Hostname(const v1::PodSandboxConfig& config) {
   if (config.hostname().size() > HOST_NAME_MAX) {
     return InvalidArgument("hostname '", config.hostname(), "' is longer than ", HOST_NAME_MAX,
                            " bytes");
+  }
+  // It becomes a line of /etc/hostname and a variable of the environment.
+  for (const char c : config.hostname()) {
+    if (std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.' || c == '_') continue;
+    return InvalidArgument("hostname '", config.hostname(),
+                           "': allowed: letters, digits, '-', '.' and '_'");
   }
   return config.hostname();
 }

@@ -14,7 +14,8 @@ namespace crisp::pod {
 // host's file. kInvalidArgument when a value has white space or a newline.
 Result<std::string> ResolvConf(const ::runtime::v1::PodSandboxConfig& config);
 // The pod's hostname; the host's name when it is empty or the network is the host's.
-// kInvalidArgument when it is longer than 64 bytes (sethostname(2)).
+// kInvalidArgument when it is longer than 64 bytes (sethostname(2)) or has other characters than
+// letters, digits, '-', '.' and '_'.
 Result<std::string> Hostname(const ::runtime::v1::PodSandboxConfig& config);
 
 // Writes all three below paths.state(), which exists; they are container root's.

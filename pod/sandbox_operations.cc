@@ -9,6 +9,7 @@
 #include "pod/monitors.h"
 #include "pod/pod_cgroup.h"
 #include "pod/run_sandbox.h"
+#include "pod/selinux_labels.h"
 #include "pod/userns.h"
 
 namespace crisp::pod {
@@ -29,7 +30,12 @@ Result<SandboxPtr> SandboxOperations::NewSandbox(v1::RunPodSandboxRequest reques
   row.requested_handler = request.runtime_handler();
   row.handler = runtime->options().handler;
   row.created_at_ns = NextCreatedAtNs();
-  return std::make_shared<Sandbox>(std::move(row), runtime, env_->roots, env_->options.work_lane);
+  SelinuxLevel level = CRISP_TRY(ChooseSelinuxLevel(env_, row.config));
+  row.selinux_level = level.text();
+  auto sandbox = std::make_shared<Sandbox>(std::move(row), runtime, env_->roots,
+                                           env_->options.work_lane, std::move(level));
+  CRISP_RETURN_IF_ERROR(SelinuxLabelsOf(*env_, *sandbox).status().Wrap("security_context"));
+  return sandbox;
 }
 
 void SandboxOperations::Run(v1::RunPodSandboxRequest request, const CancelToken& cancel,

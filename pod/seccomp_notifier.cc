@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/core/console_socket.h"
 #include "base/core/file.h"
+#include "base/core/passed_descriptor.h"
 #include "base/log.h"
 
 namespace crisp::pod {
@@ -29,22 +29,6 @@ constexpr int kBurst = 16;
 constexpr auto kRest = std::chrono::milliseconds(10);
 constexpr auto kPeerTime = std::chrono::seconds(10);
 constexpr auto kStopAfter = std::chrono::seconds(5);
-
-// The descriptor of a message, if it brings one.
-UniqueFd TakeDescriptor(msghdr* message) {
-  UniqueFd out;
-  for (cmsghdr* c = CMSG_FIRSTHDR(message); c != nullptr; c = CMSG_NXTHDR(message, c)) {
-    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-    const size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-      UniqueFd taken(fd);  // closed here, all but the first
-      if (!out) out = std::move(taken);
-    }
-  }
-  return out;
-}
 
 std::string Listed(const std::map<std::string, uint64_t>& calls) {
   std::string out;

@@ -6,7 +6,7 @@
 namespace crisp::pod {
 namespace {
 
-constexpr std::array<std::string_view, 2> kMigrations = {R"sql(
+constexpr std::array<std::string_view, 3> kMigrations = {R"sql(
   CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE sandboxes(
     id TEXT PRIMARY KEY, state INTEGER NOT NULL, created_at INTEGER NOT NULL,
@@ -24,6 +24,9 @@ constexpr std::array<std::string_view, 2> kMigrations = {R"sql(
 )sql",
                                                          R"sql(
   ALTER TABLE containers ADD COLUMN image_volumes TEXT NOT NULL DEFAULT '';
+)sql",
+                                                         R"sql(
+  ALTER TABLE sandboxes ADD COLUMN selinux_level TEXT NOT NULL DEFAULT '';
 )sql"};
 
 template <typename Items>
@@ -63,6 +66,7 @@ Result<SandboxRow> ReadSandbox(const Database::Row& row) {
   out.init.monitor_pid = static_cast<pid_t>(row.Int(7));
   out.init.container_pid = static_cast<pid_t>(row.Int(8));
   out.init.container_start_time = static_cast<uint64_t>(row.Int(9));
+  out.selinux_level = row.Text(10);
   return out;
 }
 
@@ -111,11 +115,11 @@ Status StateDb::Put(const SandboxRow& row) {
   ips.insert(ips.end(), row.addresses.additional.begin(), row.addresses.additional.end());
   const std::string joined = Join(ips);
   const std::string config = row.config.SerializeAsString();
-  return db_->Execute(
-      "INSERT OR REPLACE INTO sandboxes VALUES(?,?,?,?,?,?,?,?,?,?)",
-      {row.id.str(), static_cast<int64_t>(row.state), row.created_at_ns, row.handler,
-       row.requested_handler, Database::Blob{config}, joined, int64_t{row.init.monitor_pid},
-       int64_t{row.init.container_pid}, static_cast<int64_t>(row.init.container_start_time)});
+  return db_->Execute("INSERT OR REPLACE INTO sandboxes VALUES(?,?,?,?,?,?,?,?,?,?,?)",
+                      {row.id.str(), static_cast<int64_t>(row.state), row.created_at_ns,
+                       row.handler, row.requested_handler, Database::Blob{config}, joined,
+                       int64_t{row.init.monitor_pid}, int64_t{row.init.container_pid},
+                       static_cast<int64_t>(row.init.container_start_time), row.selinux_level});
 }
 
 Status StateDb::Put(const ContainerRow& row) {

@@ -1,10 +1,11 @@
 // StateDb: pods.db, the only place where sandboxes and containers survive the daemon.
 //
-// Persistence: SQLite, WAL, synchronous NORMAL (pods die with the node's power). Schema version 1:
+// Persistence: SQLite, WAL, synchronous NORMAL (pods die with the node's power). Schema version 3:
 //           meta(key, value): "boot_id".
 //           sandboxes(id, state, created_at, handler, requested_handler, config, ips, monitor_pid,
-//             init_pid, init_start): `config` is the CRI's PodSandboxConfig in its wire format,
-//             which is versioned by its field numbers; `ips` are addresses joined by ",".
+//             init_pid, init_start, selinux_level): `config` is the CRI's PodSandboxConfig in its
+//             wire format, which is versioned by its field numbers; `ips` are addresses joined by
+//             ",".
 //           containers(id, sandbox, state, created_at, started_at, finished_at, exit_code, reason,
 //             message, image_id, image_ref, image_name, stop_signal, uid, gid, groups, config,
 //             resources, monitor_pid, pid, pid_start): likewise.

@@ -4,6 +4,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
+
 #include "base/core/file.h"
 #include "base/sysctl_owner.h"
 
@@ -81,6 +84,11 @@ Result<std::map<std::string, std::string>> PodSysctls(
     }
     if (owner == SysctlOwner::kIpc && !own_ipc) {
       return InvalidArgument("sysctl '", given, "': the pod uses the host's IPC namespace");
+    }
+    if (std::any_of(value.begin(), value.end(), [](char c) {
+          return c != '\t' && std::iscntrl(static_cast<unsigned char>(c)) != 0;
+        })) {
+      return InvalidArgument("sysctl '", given, "': the value has a control character");
     }
     out[name] = value;
   }

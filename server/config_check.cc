@@ -1,8 +1,12 @@
 #include "server/config_check.h"
 
+#include <algorithm>
+
 #include "base/cgroup_dir.h"
 #include "base/core/file.h"
+#include "base/core/project_quota.h"
 #include "oci/hooks.h"
+#include "oci/selinux.h"
 #include "server/oci_options.h"
 
 namespace crisp {
@@ -31,6 +35,9 @@ CheckedPart CheckHandler(const config::Config& config, const std::string& name,
   const std::string what = Cat("runtime ", name, ": ");
   const auto features = oci::CheckRuntime(options);
   Status status = features.status();
+  if (status.ok() && options.sandbox == oci::SandboxKind::kProcess) {
+    status = Unimplemented("sandbox: process: not supported yet; allowed: namespaces");
+  }
   if (const std::string& file = options.privileged_seccomp_profile; status.ok() && !file.empty()) {
     status = oci::CheckSeccompProfile(file).Wrap("privileged_seccomp_profile");
   }
@@ -62,15 +69,44 @@ void AddProblems(const std::string& what, const std::vector<std::string>& direct
   }
 }
 
+void CheckWritableLayers(const config::Config& config, std::vector<CheckedPart>* out) {
+  std::string directory = config.root;  // crispd makes it where it is missing
+  while (directory.size() > 1 && !PathExists(directory)) {
+    directory.resize(std::max<size_t>(directory.rfind('/'), 1));
+  }
+  const config::WritableLayer& layer = config.writable_layer;
+  const ProjectLimit limit = {static_cast<uint64_t>(layer.size_limit_bytes),
+                              static_cast<uint64_t>(layer.inode_limit)};
+  Status why_not;
+  const auto quota = ProjectQuota::OpenFor(limit, directory, &why_not).Wrap("writable_layer");
+  if (!quota.ok()) {
+    out->push_back({Verdict::kBad, quota.status().message()});
+  } else if (*quota) {
+    out->push_back({Verdict::kGood, Cat("writable_layer: project quotas of ", directory, ", ",
+                                        (*quota)->file_system())});
+  } else {
+    out->push_back({Verdict::kLeftOut, Cat("writable_layer: ", why_not.message())});
+  }
+}
+
 }  // namespace
 
 std::vector<CheckedPart> CheckConfig(const config::Config& config) {
   std::vector<CheckedPart> out;
   CheckHandlers(config, &out);
+  const auto selinux = oci::ReadSelinuxHost(ToSelinuxMode(config));
+  if (!selinux.ok()) {
+    out.push_back({Verdict::kBad, selinux.status().message()});
+  } else if (selinux->enabled) {
+    out.push_back({Verdict::kGood, Cat("SELinux: containers are ", selinux->process)});
+  }
   oci::CdiCatalog cdi(ToCdiOptions(config));
+  cdi.Refresh();
   AddProblems("CDI specs", config.cdi.spec_dirs, cdi.Problems(), &out);
   oci::HookCatalog hooks(config.hooks_dirs);
+  hooks.Refresh();
   AddProblems("OCI hooks", config.hooks_dirs, hooks.Problems(), &out);
+  CheckWritableLayers(config, &out);
   for (const oci::RequestedDevice& device : ToDevices(config)) {
     const Status found = oci::CheckDevice(device);
     out.push_back(

@@ -5,6 +5,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <thread>
 #include <vector>
@@ -136,6 +137,8 @@ struct Daemon::Parts {
   Status MakeCgroups();
   Status OpenRuntimes();
   Status OpenRooms();
+  template <typename Catalog>
+  Status Follow(Catalog* catalog);
   Status OpenStreaming();
   Status Serve();
   void StopThreads();
@@ -262,6 +265,28 @@ Status Daemon::Parts::OpenRuntimes() {
   return OkStatus();
 }
 
+// Reads the catalog now and, on a lane, when its files change: Status shows their mistakes. Without
+// inotify it is as old as the last container that wanted it.
+template <typename Catalog>
+Status Daemon::Parts::Follow(Catalog* catalog) {
+  catalog->Refresh();
+  if (catalog->watch_fd() < 0) return OkStatus();
+  // Edge-triggered: the queue is emptied on the lane, or by a container that is being made. One job
+  // waits at a time, however often something changes.
+  const auto pending = std::make_shared<std::atomic<bool>>(false);
+  const auto changed = [this, catalog, pending](uint32_t) {
+    if (pending->exchange(true)) return;
+    const Status posted = work_lane->Submit([catalog, pending] {
+      pending->store(false);  // first: what changes from now on may be missed by this reading
+      catalog->Refresh();
+    });
+    if (posted.ok()) return;
+    pending->store(false);
+    log::Debug("changed files are read later", {{"why", posted}});
+  };
+  return loop->Watch(catalog->watch_fd(), EPOLLIN | EPOLLET, changed).status();
+}
+
 Status Daemon::Parts::OpenRooms() {
   const auto c = config.Get();
   network::Options network_options = ToNetworkOptions(*c);
@@ -284,10 +309,15 @@ Status Daemon::Parts::OpenRooms() {
   pull_lane = lane("pull", c->lanes.pull);
   exec_lane = lane("exec", c->lanes.exec);
 
-  if (!c->cdi.spec_dirs.empty()) cdi = std::make_unique<oci::CdiCatalog>(ToCdiOptions(*c));
   hooks = std::make_unique<oci::HookCatalog>(c->hooks_dirs);
+  CRISP_RETURN_IF_ERROR(Follow(hooks.get()).Wrap("hooks_dirs"));
+  if (!c->cdi.spec_dirs.empty()) {
+    cdi = std::make_unique<oci::CdiCatalog>(ToCdiOptions(*c));
+    CRISP_RETURN_IF_ERROR(Follow(cdi.get()).Wrap("cdi.spec_dirs"));
+  }
 
   pod::Options pod_options = ToPodOptions(*c);
+  pod_options.selinux = CRISP_TRY(oci::ReadSelinuxHost(ToSelinuxMode(*c)));
   pod_options.cdi = cdi.get();
   pod_options.hooks = hooks.get();
   pod_options.cgroup_layout = &cgroup_layout;
@@ -379,14 +409,14 @@ Status Daemon::Reload(const config::Config& next) {
   effective.log = next.log;
   effective.image.registries = next.image.registries;
   effective.image.pinned = next.image.pinned;
+  effective.image.decryption_keys_path = next.image.decryption_keys_path;
   // Not a setting but the files behind it; first, because there is nothing to take back.
   if (parts_->streaming != nullptr) {
     CRISP_RETURN_IF_ERROR(parts_->streaming->ReloadCertificates().Wrap("streaming"));
   }
   // Log and images (they read registries.conf) can fail: all or nothing.
   CRISP_RETURN_IF_ERROR(parts_->logging->Apply(effective.log));
-  if (Status images = parts_->images->Reload(ToRegistries(effective), effective.image.pinned);
-      !images.ok()) {
+  if (Status images = parts_->images->Reload(ToReloadable(effective)); !images.ok()) {
     const Status back = parts_->logging->Apply(now->log);
     if (!back.ok()) log::Warning("the log stays at its new target", {{"error", back}});
     return images;

@@ -106,6 +106,7 @@ int Fail(const Status& status) {
 int Main(int argc, char** argv) {
   const Arguments arguments = ParseArguments(argc, argv);
   LimitMalloc();
+  EndWithoutMemory();
   const sigset_t signals = BlockSignals();
   ::umask(022);
   Logging logging;

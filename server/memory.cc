@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <new>
+#include <string_view>
 
 namespace crisp {
 namespace {
@@ -24,7 +26,16 @@ int DropReadOnlySegments(dl_phdr_info* info, size_t, void*) {
   return 1;
 }
 
+[[noreturn]] void OnNoMemory() {
+  constexpr std::string_view kText =
+      "crispd: out of memory; ending, containers run on and are found again at the next start\n";
+  (void)!::write(STDERR_FILENO, kText.data(), kText.size());
+  ::_exit(1);
+}
+
 }  // namespace
+
+void EndWithoutMemory() { std::set_new_handler(OnNoMemory); }
 
 void LimitMalloc() {
   ::mallopt(M_ARENA_MAX, 2);

@@ -35,6 +35,18 @@ std::vector<oci::RequestedDevice> ToDevices(const config::Config& config) {
   return out;
 }
 
+oci::SelinuxMode ToSelinuxMode(const config::Config& config) {
+  switch (config.selinux) {
+    case config::SelinuxMode::kOn:
+      return oci::SelinuxMode::kOn;
+    case config::SelinuxMode::kOff:
+      return oci::SelinuxMode::kOff;
+    case config::SelinuxMode::kAuto:
+      break;
+  }
+  return oci::SelinuxMode::kAuto;
+}
+
 oci::CdiOptions ToCdiOptions(const config::Config& config) {
   return {config.cdi.spec_dirs, config::YamlToJson};
 }

@@ -8,6 +8,7 @@
 
 #include "oci/cdi.h"
 #include "oci/runtime.h"
+#include "oci/selinux.h"
 #include "oci/spec_builder.h"
 #include "server/config/config.h"
 
@@ -15,6 +16,7 @@ namespace crisp {
 
 oci::RuntimeOptions ToRuntimeOptions(const config::Config& config, const std::string& handler);
 std::vector<oci::RequestedDevice> ToDevices(const config::Config& config);
+oci::SelinuxMode ToSelinuxMode(const config::Config& config);
 oci::CdiOptions ToCdiOptions(const config::Config& config);
 
 }  // namespace crisp

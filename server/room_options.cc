@@ -31,8 +31,6 @@ image::MirrorUse ToMirrorUse(config::MirrorUse use) {
   return image::MirrorUse::kAll;
 }
 
-}  // namespace
-
 std::map<std::string, image::RegistryOptions> ToRegistries(const config::Config& config) {
   std::map<std::string, image::RegistryOptions> out;
   for (const auto& [host, registry] : config.image.registries) {
@@ -50,11 +48,17 @@ std::map<std::string, image::RegistryOptions> ToRegistries(const config::Config&
   return out;
 }
 
+}  // namespace
+
+image::Reloadable ToReloadable(const config::Config& config) {
+  return {ToRegistries(config), config.image.pinned, config.image.decryption_keys_path};
+}
+
 image::Options ToImageOptions(const config::Config& config) {
   image::Options out;
+  static_cast<image::Reloadable&>(out) = ToReloadable(config);
   out.root = config.root;
   out.pull_binary = config.binaries.pull;
-  out.registries = ToRegistries(config);
   out.registry_files = {config.image.registries_conf, config.image.certs_dirs,
                         config.image.auth_file, config.image.namespace_auth_dir};
   out.signatures.policy_file = config.image.signature_policy;
@@ -66,8 +70,8 @@ image::Options ToImageOptions(const config::Config& config) {
   };
   out.parallel_layers = static_cast<int>(config.image.parallel_layers);
   out.transfers = static_cast<int>(config.image.transfers);
+  out.parallel_ranges = static_cast<int>(config.image.parallel_ranges);
   out.max_layer_bytes = config.image.max_layer_bytes;
-  out.pinned_images = config.image.pinned;
   out.pull_stall_seconds =
       static_cast<int>(std::chrono::ceil<std::chrono::seconds>(config.image.stall_timeout).count());
   return out;
@@ -95,11 +99,21 @@ network::Options ToNetworkOptions(const config::Config& config) {
 
 namespace {
 
+pod::LayerQuotaOptions ToLayerQuota(const config::Config& config) {
+  pod::LayerQuotaOptions out;
+  out.limit.bytes = static_cast<uint64_t>(config.writable_layer.size_limit_bytes);
+  out.limit.inodes = static_cast<uint64_t>(config.writable_layer.inode_limit);
+  out.first_project_id = static_cast<uint32_t>(config.writable_layer.first_project_id);
+  out.project_ids = static_cast<uint32_t>(config.writable_layer.project_ids);
+  return out;
+}
+
 void FillContainerDefaults(const config::Config& config, pod::Options* out) {
   for (const config::Ulimit& limit : config.default_ulimits) {
     out->default_rlimits.push_back({limit.name, limit.soft, limit.hard});
   }
   out->pids_limit = config.pids_limit;
+  out->layer_quota = ToLayerQuota(config);
   for (const auto& [name, rules] : config.blockio_classes) {
     for (const config::BlockioRule& rule : rules) {
       out->blockio_classes[name].push_back({rule.devices, rule.weight, rule.read_bps,

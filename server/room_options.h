@@ -2,7 +2,6 @@
 #ifndef CRISP_SERVER_ROOM_OPTIONS_H_
 #define CRISP_SERVER_ROOM_OPTIONS_H_
 
-#include <map>
 #include <string>
 
 #include "image/image_service.h"
@@ -14,7 +13,7 @@
 
 namespace crisp {
 
-std::map<std::string, image::RegistryOptions> ToRegistries(const config::Config& config);
+image::Reloadable ToReloadable(const config::Config& config);
 image::Options ToImageOptions(const config::Config& config);
 network::Options ToNetworkOptions(const config::Config& config);
 pod::Options ToPodOptions(const config::Config& config);

@@ -9,6 +9,8 @@
 
 #include <cstring>
 
+#include "base/core/passed_descriptor.h"
+
 namespace crisp {
 namespace {
 
@@ -77,12 +79,8 @@ Result<UniqueFd> ConsoleSocket::Receive(MonoTime deadline) {
   message.msg_control = control;
   message.msg_controllen = sizeof(control);
   if (::recvmsg(peer.get(), &message, MSG_CMSG_CLOEXEC) < 0) return Errno("receive terminal");
-  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
-    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-    return UniqueFd(fd);
-  }
+  UniqueFd terminal = TakeDescriptor(&message);
+  if (terminal) return terminal;
   return Internal("the runtime's message on the console socket holds no descriptor");
 }
 

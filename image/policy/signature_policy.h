@@ -4,9 +4,11 @@
 // the
 //           scope that fits a name best, in this order: the name with tag or digest, the
 //           repository, the namespaces above it, the host, "*.domain" (longest first), "", and the
-//           global default. Other transports are checked and not used. signedBy: keyType GPGKeys.
-//           sigstoreSigned: public keys; "fulcio", "pki" and Rekor's keys are known and refuse the
-//           images that they are for, because nobody here can check them.
+//           global default. Names are compared as they are written: "QUAY.io/a" is not in the
+//           scope "quay.io", and falls to the default. Other transports are checked and not used.
+//           signedBy: keyType GPGKeys. sigstoreSigned: public keys; "fulcio", "pki" and Rekor's
+//           keys are known and refuse the images that they are for, because nobody here can check
+//           them.
 // Threads:  plain values.
 // Errors:   kInvalidArgument with file, the way to the member, and what is allowed.
 #ifndef CRISP_IMAGE_POLICY_SIGNATURE_POLICY_H_

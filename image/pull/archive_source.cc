@@ -80,6 +80,7 @@ Result<SourceImage> ReadOciImage(const PullerRequest& request, const ArchiveFile
     task.producer = FileProducer(archive, BlobPath(layer.digest));
     image.layers.push_back(std::move(task));
   }
+  AddCiphers(CRISP_TRY(OpenLayers(manifest.layers, request.decryption_keys_path)), &image);
   CRISP_RETURN_IF_ERROR(CompleteFromConfig(request.platform, &image));
   return image;
 }

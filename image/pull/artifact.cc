@@ -5,6 +5,7 @@
 #include <set>
 
 #include "image/pull/hasher.h"
+#include "image/pull/layer_decryption.h"
 #include "image/pull/layer_path.h"
 
 namespace crisp::image {
@@ -64,6 +65,9 @@ Result<std::vector<ArtifactFile>> ArtifactFiles(const Manifest& manifest) {
     const auto title = layer.annotations.find(kTitle);
     const bool titled = title != layer.annotations.end() && !title->second.empty();
     if (!titled && layer.media_type == kEmptyType) continue;
+    if (IsEncrypted(layer)) {
+      return InvalidArgument("layer ", i + 1, ": encrypted files of artifacts are not supported");
+    }
     ArtifactFile file;
     file.blob = layer;
     file.name = titled ? title->second : layer.digest.hex();

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <mutex>
+#include <vector>
 
 namespace crisp::image {
 namespace {
@@ -101,10 +103,40 @@ class Gunzip {
   bool between_members_ = false;
 };
 
+// Contexts that no stream uses: each has a window (8 MiB as a rule), and the next stream's in the
+// same memory spares its page faults. Never more of them than there were streams at one time.
+class ZstdContexts {
+ public:
+  using Context = std::unique_ptr<ZSTD_DCtx, size_t (*)(ZSTD_DCtx*)>;
+  static Context Take() {
+    const std::lock_guard lock(mutex_);
+    if (free_.empty()) return Context(ZSTD_createDCtx(), ZSTD_freeDCtx);
+    Context context = std::move(free_.back());
+    free_.pop_back();
+    return context;
+  }
+  static void GiveBack(Context context) {
+    // A large window is not kept.
+    if (ZSTD_sizeof_DCtx(context.get()) > kKeptBytes) return;
+    ZSTD_DCtx_reset(context.get(), ZSTD_reset_session_and_parameters);
+    const std::lock_guard lock(mutex_);
+    free_.push_back(std::move(context));
+  }
+
+ private:
+  static constexpr size_t kKeptBytes = 16 << 20;
+  static inline std::mutex mutex_;
+  static inline std::vector<Context> free_;
+};
+
 class Unzstd {
  public:
-  explicit Unzstd(BufferRing& ring) : context_(ZSTD_createDCtx(), ZSTD_freeDCtx), out_(ring) {
+  explicit Unzstd(BufferRing& ring) : context_(ZstdContexts::Take()), out_(ring) {
     ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kMaxZstdWindowLog);
+  }
+  Unzstd(Unzstd&&) = default;
+  ~Unzstd() {
+    if (context_) ZstdContexts::GiveBack(std::move(context_));
   }
 
   Status Feed(Bytes bytes) {
@@ -131,7 +163,7 @@ class Unzstd {
   }
 
  private:
-  std::unique_ptr<ZSTD_DCtx, size_t (*)(ZSTD_DCtx*)> context_;
+  ZstdContexts::Context context_;
   Output out_;
   bool inside_frame_ = true;
 };

@@ -137,7 +137,11 @@ void SetOptions(const HttpRequest& request, int stall_seconds, Transfer* transfe
   for (const std::string& header : request.headers) headers->Add(header);
   for (const std::string& header : request.private_headers) headers->Add(header);
   if (!request.authorization.empty()) headers->Add("Authorization: " + request.authorization);
-  if (request.range_from > 0) headers->Add(Cat("Range: bytes=", request.range_from, "-"));
+  if (request.range_to >= 0) {
+    headers->Add(Cat("Range: bytes=", request.range_from, "-", request.range_to));
+  } else if (request.range_from > 0) {
+    headers->Add(Cat("Range: bytes=", request.range_from, "-"));
+  }
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers->list);
   if (!request.post_body.empty()) {
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, static_cast<long>(request.post_body.size()));

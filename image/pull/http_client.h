@@ -49,6 +49,7 @@ struct HttpRequest {
   std::string authorization;                 // the header's value, or empty
   std::string post_body;                     // not empty: POST, form-encoded
   int64_t range_from = 0;                    // > 0: "Range: bytes=N-"
+  int64_t range_to = -1;                     // >= 0: the last byte, too
   TlsOptions tls;
   size_t body_limit_bytes = 4u << 20;
   // Gets the body of a 2xx answer instead of `HttpResponse::body`, with status and headers.

@@ -41,7 +41,7 @@ Result<Json> LayerSet::Plan() const {
   Json sizes = Json::array();
   std::string chain;
   for (const Layer& layer : layers_) {
-    const std::string diff = layer.task.diff_id.ToString();
+    const std::string diff = layer.task.name_in_store().ToString();
     // image-spec config.md, "Layer ChainID".
     chain = chain.empty() ? diff : CRISP_TRY(DigestOf(Cat(chain, ' ', diff))).ToString();
     diff_ids.push_back(diff);
@@ -134,18 +134,20 @@ void LayerSet::RunLayer(size_t index) {
   changed_.notify_all();
 }
 
-// A mirror's wrong content costs a second transfer, not the pull.
+// Wrong content of a mirror, or in pieces, costs a second transfer, not the pull.
 Result<LayerSummary> LayerSet::UnpackFromSomeSource(const LayerTask& task) {
   std::string earlier;
   for (;;) {
     Result<LayerSummary> summary = UnpackLayer(task);
     if (summary.ok()) return summary;
     const Code code = summary.status().code();
-    const bool content = code == Code::kDataLoss || code == Code::kInvalidArgument;
+    // The blob of a forged layer is the one that the manifest names: every source has it so.
+    const bool content =
+        (code == Code::kDataLoss || code == Code::kInvalidArgument) && !IsForged(summary.status());
     if (!content || stop_.IsSet() || !task.exclude_source || !task.exclude_source()) {
       return Status(code, summary.status().message() + earlier, summary.status().sys_errno());
     }
-    earlier += Cat("; mirror: ", summary.status().message());
+    earlier += Cat("; before: ", summary.status().message());
     CRISP_RETURN_IF_ERROR(RemoveTreeAt(task.directory));
   }
 }

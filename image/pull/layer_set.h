@@ -5,13 +5,11 @@
 //      └──────────────────────────answer "have"──────────────> present <─"have"───┘
 //
 // What:    layers start from the bottom, at most `parallel_layers` at a time. A layer that turns
-// out
-//          to be tied waits inside its thread until everything below is present; meanwhile layers
-//          below it may use its slot, so that it never waits for what cannot start.
+//          out to be tied waits inside its thread until everything below is present; meanwhile
+//          layers below it may use its slot, so that it never waits for what cannot start.
 // Threads: Run is called once; answers come from the link's thread.
 // Errors:  the first layer that fails, with its number and diff id; all others are stopped and
-// their
-//          threads have ended when Run returns.
+//          their threads have ended when Run returns.
 #ifndef CRISP_IMAGE_PULL_LAYER_SET_H_
 #define CRISP_IMAGE_PULL_LAYER_SET_H_
 

@@ -1,6 +1,7 @@
 #include "image/pull/layer_unpack.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <thread>
@@ -22,9 +23,23 @@ constexpr size_t kPlainBuffers = 12;
 constexpr size_t kBufferBytes = 256 << 10;
 constexpr int64_t kDiskBlock = 4096;  // as LayerWriter counts
 
+Status VerifyBlob(const LayerTask& task, int64_t received, Hasher& hasher) {
+  if (task.blob_bytes >= 0 && received != task.blob_bytes) {
+    return DataLoss("the blob has ", received, " bytes; its descriptor says ", task.blob_bytes);
+  }
+  if (!task.blob_digest) return OkStatus();
+  const Digest actual = CRISP_TRY(hasher.Finish());
+  if (actual == *task.blob_digest) return OkStatus();
+  return DataLoss("digest mismatch: expected ", task.blob_digest->ToString(), ", got ",
+                  actual.ToString());
+}
+
 Status Receive(const LayerTask& task, const StopFlag& stop, BufferRing& out, int64_t* received) {
   const std::string algorithm = task.blob_digest ? task.blob_digest->algorithm() : "sha256";
   Hasher hasher(algorithm);
+  std::optional<LayerDecryptor> decryptor;
+  if (task.cipher != nullptr) decryptor.emplace(CRISP_TRY(LayerDecryptor::Create(*task.cipher)));
+  const ByteSink write = [&](Bytes bytes) { return out.Write(bytes); };
   int64_t& total = *received;
   const ByteSink sink = [&](Bytes bytes) -> Status {
     total += static_cast<int64_t>(bytes.size());
@@ -34,17 +49,24 @@ Status Receive(const LayerTask& task, const StopFlag& stop, BufferRing& out, int
                       " bytes that its descriptor says");
     }
     if (task.blob_digest) hasher.Update(bytes);
-    return out.Write(bytes);
+    return decryptor ? decryptor->Feed(bytes, write) : write(bytes);
   };
   CRISP_RETURN_IF_ERROR(task.producer(sink, stop));
-  if (task.blob_bytes >= 0 && total != task.blob_bytes) {
-    return DataLoss("the blob has ", total, " bytes; its descriptor says ", task.blob_bytes);
+  CRISP_RETURN_IF_ERROR(VerifyBlob(task, total, hasher));
+  return decryptor ? decryptor->Finish() : OkStatus();
+}
+
+// Changed ciphertext looks like a damaged archive long before its HMAC is known: then the rest is
+// read, though not inflated, for the sake of the message.
+bool MayBeForged(const LayerTask& task, const Status& status) {
+  return task.cipher != nullptr &&
+         (status.code() == Code::kDataLoss || status.code() == Code::kInvalidArgument);
+}
+
+Status Drain(ByteStream& stream) {
+  while (!CRISP_TRY(stream.Next()).empty()) {
   }
-  if (!task.blob_digest) return OkStatus();
-  const Digest actual = CRISP_TRY(hasher.Finish());
-  if (actual == *task.blob_digest) return OkStatus();
-  return DataLoss("digest mismatch: expected ", task.blob_digest->ToString(), ", got ",
-                  actual.ToString());
+  return OkStatus();
 }
 
 Status VerifyDiffId(const LayerTask& task, Hasher& hasher) {
@@ -54,7 +76,7 @@ Status VerifyDiffId(const LayerTask& task, Hasher& hasher) {
                   actual.ToString());
 }
 
-Result<LayerSummary> WriteLayer(const LayerTask& task, ByteStream& plain) {
+Result<LayerSummary> WriteLayer(const LayerTask& task, ByteStream& plain, ContentSums* sums) {
   TarLimits limits;
   limits.max_total_bytes = task.max_bytes;
   TarReader reader(plain, limits);
@@ -74,10 +96,12 @@ Result<LayerSummary> WriteLayer(const LayerTask& task, ByteStream& plain) {
       return ResourceExhausted("more than ", task.max_bytes, " bytes stand behind the archive");
     }
   }
-  return writer.Finish();
+  LayerSummary summary = CRISP_TRY(writer.Finish());
+  *sums = writer.TakeSums();
+  return summary;
 }
 
-Result<LayerSummary> WriteFileLayer(const LayerTask& task, ByteStream& content) {
+Result<LayerSummary> WriteFileLayer(const LayerTask& task, ByteStream& content, ContentSums* sums) {
   const std::string root = task.directory + "/fs";
   CRISP_RETURN_IF_ERROR(EnsureDirectory(root));
   const std::string path = JoinPath(root, task.file_name);
@@ -85,9 +109,11 @@ Result<LayerSummary> WriteFileLayer(const LayerTask& task, ByteStream& content) 
   const UniqueFd file = CRISP_TRY(OpenFile(path, O_WRONLY | O_CREAT | O_EXCL, 0644));
   LayerSummary out;
   int64_t size = 0;
+  uint64_t sum = 0;
   for (;;) {
     const Bytes bytes = CRISP_TRY(content.Next());
     if (bytes.empty()) break;
+    sum = AddToSum(sum, bytes);
     size += static_cast<int64_t>(bytes.size());
     if (size > task.max_bytes) {
       return ResourceExhausted("the file is larger than ", task.max_bytes, " bytes");
@@ -95,15 +121,20 @@ Result<LayerSummary> WriteFileLayer(const LayerTask& task, ByteStream& content) 
     CRISP_RETURN_IF_ERROR(WriteAll(
         file.get(), std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())));
   }
+  struct stat info;
+  if (::fstat(file.get(), &info) != 0) return Errno("stat");
+  sums->Put(info.st_ino, sum);
+  sums->Seal();
   out.inodes = 2 + std::count(task.file_name.begin(), task.file_name.end(), '/');
   out.size_bytes =
       (size + kDiskBlock - 1) / kDiskBlock * kDiskBlock + (out.inodes - 1) * kDiskBlock;
   return out;
 }
 
-Result<LayerSummary> Record(const LayerTask& task, LayerSummary summary, int64_t received) {
+Result<LayerSummary> Record(const LayerTask& task, LayerSummary summary, const ContentSums& sums,
+                            int64_t received) {
   CRISP_RETURN_IF_ERROR(
-      WriteTreeRecord(task.directory + "/fs", task.directory + "/record").Wrap("record"));
+      WriteTreeRecord(task.directory + "/fs", task.directory + "/record", sums).Wrap("record"));
   summary.received_bytes = received;
   return summary;
 }
@@ -113,14 +144,15 @@ Result<LayerSummary> UnpackFile(const LayerTask& task) {
   StopFlag stop(task.stop);
   int64_t received = 0;
   std::thread receiver([&] { ring.Finish(Receive(task, stop, ring, &received)); });
-  Result<LayerSummary> result = WriteFileLayer(task, ring);
+  ContentSums sums;
+  Result<LayerSummary> result = WriteFileLayer(task, ring, &sums);
   if (!result.ok()) {
     stop.Set();
     ring.Abort();
   }
   receiver.join();
   if (!result.ok()) return result;
-  return Record(task, *result, received);
+  return Record(task, *result, sums, received);
 }
 
 Result<LayerSummary> UnpackArchive(const LayerTask& task) {
@@ -130,26 +162,31 @@ Result<LayerSummary> UnpackArchive(const LayerTask& task) {
   BufferRing plain(kPlainBuffers, kBufferBytes, [&](Bytes bytes) { diff_hasher.Update(bytes); });
   StopFlag stop(task.stop);
   int64_t received = 0;
+  Status verdict;  // of the rest of an encrypted layer that is no archive
   std::thread receiver([&] { compressed.Finish(Receive(task, stop, compressed, &received)); });
   std::thread decompressor([&] {
     Status status = Decompress(compressed, plain);
+    if (!status.ok() && task.cipher != nullptr && !stop.IsSet()) verdict = Drain(compressed);
     if (!status.ok()) {
       stop.Set();
       compressed.Abort();
     }
     plain.Finish(std::move(status));
   });
-  Result<LayerSummary> result = WriteLayer(task, plain);
-  if (!result.ok()) {
+  ContentSums sums;
+  Result<LayerSummary> result = WriteLayer(task, plain, &sums);
+  const bool may_be_forged = !result.ok() && MayBeForged(task, result.status());
+  if (!result.ok() && !may_be_forged) {
     stop.Set();
-    plain.Abort();
     compressed.Abort();
   }
+  if (!result.ok()) plain.Abort();
   decompressor.join();
   receiver.join();
+  if (may_be_forged && !verdict.ok()) return verdict;
   if (!result.ok()) return result;
   CRISP_RETURN_IF_ERROR(VerifyDiffId(task, diff_hasher));
-  return Record(task, *result, received);
+  return Record(task, *result, sums, received);
 }
 
 }  // namespace

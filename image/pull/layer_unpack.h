@@ -3,9 +3,11 @@
 //   producer ──> sha256(compressed) ──> ring ──> decompress ──> sha256(diff) ──> ring ──> files
 //   (thread)                                     (thread)                                 (the
 //   caller)
+// An encrypted layer is decrypted behind its sha256, which is over the encrypted bytes.
 //
-// Contract: both digests and the descriptor's size must be right, or the call fails and what is in
-//           the directory is worth nothing. Memory is bounded by the two rings.
+// Contract: both digests and the descriptor's size, and of an encrypted layer the HMAC, must be
+//           right, or the call fails and what is in the directory is worth nothing. Memory is
+//           bounded by the two rings.
 // Threads:  makes two for the time of the call.
 // Errors:   the cause nearest to the source; kDataLoss for wrong digests, sizes and cut streams.
 #ifndef CRISP_IMAGE_PULL_LAYER_UNPACK_H_
@@ -20,6 +22,7 @@
 #include "base/core/result.h"
 #include "image/digest.h"
 #include "image/pull/byte_stream.h"
+#include "image/pull/layer_decryption.h"
 #include "image/pull/layer_tree.h"
 #include "image/pull/layer_writer.h"
 
@@ -30,6 +33,8 @@ struct LayerTask {
   std::optional<Digest> blob_digest;  // of the bytes as they come; none in docker archives
   int64_t blob_bytes = -1;            // -1: not known
   Digest diff_id;
+  LayerCipherPtr cipher;  // of an encrypted layer
+  Digest store_id;        // what the store calls it; empty: as the diff id says
   // Not empty: the blob is no archive but this file (artifact.h); then diff_id is only a name.
   std::string file_name;
   std::string directory;                 // made by the call; the layer is <directory>/fs
@@ -40,6 +45,8 @@ struct LayerTask {
   const StopFlag* stop = nullptr;  // of the whole image; required
   // Grows with what is received; for progress. May be null.
   std::atomic<int64_t>* progress = nullptr;
+
+  const Digest& name_in_store() const { return store_id.empty() ? diff_id : store_id; }
 };
 
 // Unpacks the archive, or writes the file.

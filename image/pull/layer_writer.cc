@@ -101,6 +101,7 @@ Status LayerWriter::WriteRegular(const TarEntry& entry, const LayerPath& path, T
 
 Status LayerWriter::WriteData(const TarEntry& entry, int fd, TarReader& reader) {
   int64_t data = 0;
+  uint64_t sum = 0;
   size_t segment = 0;
   int64_t offset = 0;
   int64_t left = entry.size;
@@ -108,6 +109,7 @@ Status LayerWriter::WriteData(const TarEntry& entry, int fd, TarReader& reader) 
   for (Bytes bytes = CRISP_TRY(reader.ReadData()); !bytes.empty();
        bytes = CRISP_TRY(reader.ReadData())) {
     data += static_cast<int64_t>(bytes.size());
+    if (!entry.sparse) sum = AddToSum(sum, bytes);
     while (!bytes.empty()) {
       while (entry.sparse && left == 0) {  // the reader has checked that the map fits the data
         if (segment >= entry.segments.size()) return DataLoss("the sparse map is too short");
@@ -124,6 +126,9 @@ Status LayerWriter::WriteData(const TarEntry& entry, int fd, TarReader& reader) 
     }
   }
   if (entry.sparse && ::ftruncate(fd, entry.size) != 0) return Errno("set size");
+  struct stat info;
+  if (::fstat(fd, &info) != 0) return Errno("stat");
+  sums_.Put(info.st_ino, entry.sparse ? std::nullopt : std::optional(sum));
   Count(data);
   return OkStatus();
 }
@@ -298,7 +303,9 @@ Result<LayerSummary> LayerWriter::Finish() {
       return Errno("set time of ", PrintablePath(it->path));
     }
   }
+  sums_.Seal();
   if (tree_.merged()) {
+    sums_.Clear();
     CRISP_RETURN_IF_ERROR(tree_.Detach());
     CRISP_RETURN_IF_ERROR(ApplyDeferred());
   }

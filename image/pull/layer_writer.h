@@ -13,9 +13,11 @@
 #define CRISP_IMAGE_PULL_LAYER_WRITER_H_
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/core/result.h"
+#include "image/pull/content_sum.h"
 #include "image/pull/layer_path.h"
 #include "image/pull/layer_tree.h"
 #include "image/pull/tar_entry.h"
@@ -39,6 +41,8 @@ class LayerWriter {
   Status Apply(const TarEntry& entry, TarReader& reader);
   // Sets what must come last (times of directories, whiteouts of a tied layer).
   Result<LayerSummary> Finish();
+  // Once, after Finish: sealed. Of a tied layer none: through its view inodes have other numbers.
+  ContentSums TakeSums() { return std::move(sums_); }
 
  private:
   Status ApplyAt(const TarEntry& entry, const LayerPath& path, TarReader& reader);
@@ -67,6 +71,7 @@ class LayerWriter {
   };
   LayerTree& tree_;
   LayerSummary summary_;
+  ContentSums sums_;
   std::vector<DirectoryTime> times_;
   std::vector<DeferredWhiteout> deferred_;
 };

@@ -1,10 +1,15 @@
 #include "image/pull/puller.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "base/core/file.h"
+#include "image/pull/hasher.h"
 #include "image/pull/image_export.h"
 #include "image/pull/layer_set.h"
 #include "image/pull/source_image.h"
 #include "image/pull/tree_record.h"
+#include "image/store_paths.h"
 
 namespace crisp::image {
 namespace {
@@ -50,17 +55,54 @@ Status Import(DaemonLink& daemon, const PullerRequest& request) {
   return OkStatus();
 }
 
+// OK: the file is there and has this digest.
+Status CheckFile(const std::string& path, const std::string& digest) {
+  const UniqueFd file = CRISP_TRY(OpenFile(path, O_RDONLY | O_NONBLOCK));
+  struct stat info;
+  if (::fstat(file.get(), &info) != 0) return Errno("stat");
+  if (!S_ISREG(info.st_mode) || info.st_size > static_cast<off_t>(kMaxJsonBytes)) {
+    return DataLoss("is no file of at most ", kMaxJsonBytes, " bytes");
+  }
+  const std::string text = CRISP_TRY(ReadAll(file.get(), kMaxJsonBytes));
+  Hasher hasher("sha256");
+  hasher.Update(Bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
+  const Digest actual = CRISP_TRY(hasher.Finish());
+  if (actual.ToString() == digest) return OkStatus();
+  return DataLoss("has the digest ", actual.ToString());
+}
+
+Status CheckImage(DaemonLink& daemon, const PullerRequest& request, const std::string& id,
+                  const std::string& file) {
+  const std::string path = Cat(request.image_dir, '/', StorePaths::ImageDirName(id), '/', file);
+  CheckedLayer checked;
+  checked.key = id;
+  checked.has_record = true;
+  if (Status found = CheckFile(path, id); !found.ok()) {
+    if (!MeansDamage(found)) return std::move(found).Wrap(id, ": ", file);
+    checked.difference_count = 1;
+    checked.differences = {Cat(file, ": ", found.message())};
+  }
+  return daemon.Send(ToJson(checked));
+}
+
 Status Check(DaemonLink& daemon, const PullerRequest& request) {
+  for (const std::string& id : request.image_ids) {
+    CRISP_RETURN_IF_ERROR(CheckImage(daemon, request, id, "config.json"));
+  }
+  for (const std::string& id : request.artifact_ids) {
+    CRISP_RETURN_IF_ERROR(CheckImage(daemon, request, id, "manifest.json"));
+  }
   for (const std::string& key : request.layer_keys) {
     CheckedLayer checked;
     checked.key = key;
-    const Result<TreeDifferences> found =
+    Result<TreeDifferences> found =
         CompareWithRecord(Cat(request.layers_dir, '/', key), Cat(request.records_dir, '/', key));
     checked.has_record = found.ok() || found.status().code() != Code::kNotFound;
     if (found.ok()) {
       checked.difference_count = static_cast<int64_t>(found->count);
       checked.differences = found->first;
-    } else if (checked.has_record) {  // then nobody can vouch for the layer
+    } else if (checked.has_record) {  // damage: nobody can vouch for the layer
+      if (!MeansDamage(found.status())) return std::move(found).status().Wrap("layer ", key);
       checked.difference_count = 1;
       checked.differences = {found.status().message()};
     }

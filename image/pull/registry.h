@@ -3,23 +3,17 @@
 // Contract: distribution-spec "Pulling manifests", "Pulling blobs". What is asked for by digest is
 //           verified; a manifest by tag must agree with the server's Docker-Content-Digest.
 // Threads:  FetchBlob and StreamBlob from any thread.
-// Errors:   the registry's own (the last endpoint's), with what the mirrors said behind it.
-// Retries:  what breaks off, stalls after it has begun, 429 and 5xx are tried again with a growing
-//           pause, or after Retry-After; a blob goes on where it broke off (Range), and an attempt
-//           that brought much (1 MiB) does not count. Content that is wrong sends the request to
-//           the next endpoint; one that cannot be reached comes last from then on.
+// Errors:   as EndpointList, with its retries; a blob goes on where it broke off (BlobTransfer).
+//           Content that is wrong sends the request to the next endpoint.
 #ifndef CRISP_IMAGE_PULL_REGISTRY_H_
 #define CRISP_IMAGE_PULL_REGISTRY_H_
 
-#include <functional>
-#include <memory>
-#include <set>
 #include <string>
-#include <vector>
 
 #include "base/core/result.h"
 #include "image/manifest.h"
-#include "image/pull/registry_endpoint.h"
+#include "image/pull/blob_transfer.h"
+#include "image/pull/endpoint_list.h"
 #include "image/puller_protocol.h"
 #include "image/reference.h"
 
@@ -31,41 +25,29 @@ struct FetchedManifest {
   Digest digest;
 };
 
-// Where one blob came from so far: endpoints whose content was wrong are not asked again.
-struct BlobSources {
-  std::set<const RegistryEndpoint*> used;
-  std::set<const RegistryEndpoint*> excluded;
-};
-
 class Registry {
  public:
   Registry(const PullerRequest& request, const Reference& reference);
 
   Result<FetchedManifest> FetchManifest(const std::string& tag_or_digest);
+  // What is attached to a manifest under a tag made of its digest (cosign's "sha256-<hex>.sig").
+  // Such a tag stands for a digest: mirrors that may not say what other tags mean are asked, too.
+  Result<FetchedManifest> FetchAttachment(const std::string& tag);
   // A small blob (a config), verified.
   Result<std::string> FetchBlob(const Descriptor& blob, size_t limit_bytes);
   // The bytes as they come; the caller verifies.
   Status StreamBlob(const Descriptor& blob, BlobSources* sources, const ByteSink& sink,
                     const StopFlag& stop);
-  // After wrong content: true if there is an endpoint left that had no part in it.
+  // After wrong content: true if it can be had in another way, without pieces or from an endpoint
+  // that had no part in it.
   bool ExcludeUsed(BlobSources* sources) const;
 
  private:
-  using Attempt = std::function<Status(RegistryEndpoint&)>;
-  struct Course {
-    bool resolve = false;  // a tag is asked for
-    const StopFlag* stop = nullptr;
-    const int64_t* progress = nullptr;  // grows with what has been received
-    const BlobSources* sources = nullptr;
-  };
-  // Runs `attempt` on the endpoints in order, each with retries, until one works.
-  Status OnSomeEndpoint(const Course& course, const Attempt& attempt);
-  Status WithRetries(RegistryEndpoint& endpoint, const Course& course, const Attempt& attempt);
-  std::vector<RegistryEndpoint*> Order(const Course& course) const;
+  Result<FetchedManifest> FetchManifestFrom(const std::string& tag_or_digest, bool resolve);
 
-  const Reference reference_;
-  const int stall_seconds_;
-  std::vector<std::unique_ptr<RegistryEndpoint>> endpoints_;
+  const EndpointList endpoints_;
+  PieceLicence piece_licence_;
+  BlobTransfer::Options transfer_;
   HttpClient client_;  // for manifests and configs
 };
 

@@ -65,7 +65,12 @@ Result<std::string> SystemAuthorities() {
 Status RegistryEndpoint::FromHttp(const HttpResponse& response) {
   const std::string text = Cat("HTTP ", response.status, ErrorDetail(response.body));
   if (response.status == 429 || response.status == 503) {
-    retry_after_ns_ = ParseRetryAfter(response.Header("retry-after")).count();
+    const Duration after = ParseRetryAfter(response.Header("retry-after"));
+    if (after > Duration::zero()) {
+      const MonoTime now = MonoNow();
+      not_before_ = now + after;
+      refused_ = now;  // last: who sees it sees the other
+    }
   }
   switch (response.status) {
     case 401:

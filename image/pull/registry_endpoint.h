@@ -34,8 +34,14 @@ class RegistryEndpoint {
   // It could not be reached: others go first from now on.
   bool unreachable() const { return unreachable_; }
   void SetUnreachable() { unreachable_ = true; }
-  // How long the last 429 or 503 asked to wait (RFC 9110 section 10.2.3); zero: it did not say.
-  Duration TakeRetryAfter() { return Duration(retry_after_ns_.exchange(0)); }
+  // How long from now a 429 or 503 that came after `since` asked to wait (RFC 9110 section 10.2.3),
+  // whoever got it; zero or less: none did, or that time is over.
+  Duration RetryAfter(MonoTime since) const {
+    return refused_.load() < since ? Duration::zero() : not_before_.load() - MonoNow();
+  }
+  // Whether it may be asked for pieces; not after some that failed.
+  bool gives_pieces() const { return gives_pieces_; }
+  void SetWithoutPieces() { gives_pieces_ = false; }
   // `path`: below the repository, e.g. "/manifests/<tag>". A 2xx answer or an error.
   Result<HttpResponse> Perform(HttpClient& client, const std::string& path, HttpRequest request);
 
@@ -52,7 +58,9 @@ class RegistryEndpoint {
   const PullerEndpoint options_;
   std::vector<std::string> private_headers_;
   std::atomic<bool> unreachable_{false};
-  std::atomic<int64_t> retry_after_ns_{0};
+  std::atomic<bool> gives_pieces_{true};
+  std::atomic<MonoTime> refused_{MonoTime{}};
+  std::atomic<MonoTime> not_before_{MonoTime{}};
 
   std::mutex mutex_;  // guards what follows
   std::string authorization_;

@@ -51,7 +51,7 @@ Result<std::vector<SigstoreSignature>> SignatureSource::SigstoreSignatures(const
   std::vector<SigstoreSignature> out;
   if (!demand_.attachments) return out;
   const auto fetched =
-      registry_.FetchManifest(Cat(manifest.algorithm(), '-', manifest.hex(), ".sig"));
+      registry_.FetchAttachment(Cat(manifest.algorithm(), '-', manifest.hex(), ".sig"));
   if (!fetched.ok()) {
     if (fetched.status().code() == Code::kNotFound) return out;
     return Status(fetched.status()).Wrap("sigstore signatures");

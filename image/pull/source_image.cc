@@ -37,6 +37,10 @@ Status CompleteArtifact(const Manifest& manifest, const Digest& digest, Registry
 
 }  // namespace
 
+void AddCiphers(const std::vector<LayerCipherPtr>& ciphers, SourceImage* image) {
+  for (size_t i = 0; i < ciphers.size(); ++i) image->layers[i].cipher = ciphers[i];
+}
+
 Status CompleteFromConfig(const Platform& wanted, SourceImage* image) {
   image->document = CRISP_TRY(ParseConfig(image->config));
   if (PlatformScore(wanted, image->document.platform) == 0) {
@@ -48,7 +52,11 @@ Status CompleteFromConfig(const Platform& wanted, SourceImage* image) {
     return InvalidArgument("the manifest has ", image->layers.size(), " layers, but the config ",
                            diff_ids.size(), " diff ids");
   }
-  for (size_t i = 0; i < diff_ids.size(); ++i) image->layers[i].diff_id = diff_ids[i];
+  for (size_t i = 0; i < diff_ids.size(); ++i) {
+    LayerTask& layer = image->layers[i];
+    layer.diff_id = diff_ids[i];
+    if (layer.cipher != nullptr) layer.store_id = CRISP_TRY(layer.cipher->StoreId(diff_ids[i]));
+  }
   return OkStatus();
 }
 
@@ -85,11 +93,14 @@ Result<SourceImage> FindInRegistry(const PullerRequest& request, Registry& regis
     CRISP_RETURN_IF_ERROR(CompleteArtifact(manifest, chain.back(), registry, &image));
     return image;
   }
+  // At every pull, also when all layers are here: who may pull the image has its keys.
+  const auto ciphers = CRISP_TRY(OpenLayers(manifest.layers, request.decryption_keys_path));
   image.config = CRISP_TRY(registry.FetchBlob(manifest.config, kMaxJsonBytes).Wrap("config"));
   image.config_digest = manifest.config.digest;
   for (const Descriptor& layer : manifest.layers) {
     image.layers.push_back(TaskFor(registry, layer));
   }
+  AddCiphers(ciphers, &image);
   CRISP_RETURN_IF_ERROR(CompleteFromConfig(request.platform, &image));
   return image;
 }

@@ -26,6 +26,8 @@ struct SourceImage {
   std::vector<LayerTask> layers;  // producer, digests and sizes
 };
 
+// Gives layer i its cipher, where it is encrypted (OpenLayers); before CompleteFromConfig.
+void AddCiphers(const std::vector<LayerCipherPtr>& ciphers, SourceImage* image);
 // Parses the config, checks platform and layer count, and makes the diff ids part of `layers`.
 Status CompleteFromConfig(const Platform& wanted, SourceImage* image);
 

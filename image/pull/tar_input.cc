@@ -59,4 +59,9 @@ Status TarInput::Skip(int64_t size) {
   return OkStatus();
 }
 
+Status TarInput::SkipPadding(int64_t size) {
+  while (size > 0 && CRISP_TRY(Fill())) size -= static_cast<int64_t>(CRISP_TRY(Some(size)).size());
+  return OkStatus();
+}
+
 }  // namespace crisp::image

@@ -24,6 +24,8 @@ class TarInput {
   // Exactly `size` bytes as text. The caller has checked `size` against a limit.
   Result<std::string> Text(int64_t size);
   Status Skip(int64_t size);
+  // Up to `size` bytes: the stream may end within them.
+  Status SkipPadding(int64_t size);
   // Bytes taken so far.
   int64_t offset() const { return offset_; }
 

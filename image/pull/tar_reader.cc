@@ -23,7 +23,8 @@ Result<uint32_t> OwnerId(int64_t id, std::string_view what) {
 
 Status TarReader::FinishData() {
   CRISP_RETURN_IF_ERROR(input_.Skip(std::exchange(data_left_, 0)));
-  return input_.Skip(std::exchange(padding_, 0));
+  // umoci's insert ends behind the last file's data; Go's reader takes that, and so must we.
+  return input_.SkipPadding(std::exchange(padding_, 0));
 }
 
 Result<std::optional<TarEntry>> TarReader::Next() {

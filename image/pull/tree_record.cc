@@ -26,7 +26,9 @@ struct Entry {
   std::string path;
   std::string attributes;
 };
-using Visitor = std::function<Status(const Entry&)>;
+using Visitor = std::function<Status(const Entry&, const struct stat&)>;
+
+constexpr std::string_view kSumMark = " #";
 
 // The order of a walk with sorted names: '/' comes before every other character.
 int ComparePaths(const std::string& a, const std::string& b) {
@@ -71,7 +73,7 @@ Status Walk(const DirFd& root, const std::string& path, const Visitor& visit) {
   struct Child {
     std::string name;
     std::string attributes;
-    bool is_dir;
+    struct stat info;
   };
   std::vector<Child> children;
   {
@@ -84,18 +86,26 @@ Status Walk(const DirFd& root, const std::string& path, const Visitor& visit) {
       }
       std::string attributes =
           CRISP_TRY(Attributes(dir.get(), name.c_str(), info).Wrap(path, "/", name));
-      children.push_back({std::move(name), std::move(attributes), S_ISDIR(info.st_mode)});
+      children.push_back({std::move(name), std::move(attributes), info});
     }
   }
   std::sort(children.begin(), children.end(),
             [](const Child& a, const Child& b) { return ComparePaths(a.name, b.name) < 0; });
   for (Child& child : children) {
     const std::string at = path.empty() ? child.name : Cat(path, '/', child.name);
-    CRISP_RETURN_IF_ERROR(visit({at, std::move(child.attributes)}));
-    if (child.is_dir) CRISP_RETURN_IF_ERROR(Walk(root, at, visit));
+    CRISP_RETURN_IF_ERROR(visit({at, std::move(child.attributes)}, child.info));
+    if (S_ISDIR(child.info.st_mode)) CRISP_RETURN_IF_ERROR(Walk(root, at, visit));
   }
   return OkStatus();
 }
+
+Result<uint64_t> SumBeneath(const DirFd& root, const std::string& path) {
+  const UniqueFd fd = CRISP_TRY(root.OpenBeneath(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  return SumOfFile(fd.get());
+}
+
+// Reading them would read their holes, of which there may be terabytes.
+bool HasHoles(const struct stat& info) { return info.st_blocks * 512 < info.st_size; }
 
 class RecordWriter {
  public:
@@ -196,11 +206,33 @@ class RecordReader {
 
 }  // namespace
 
-Status WriteTreeRecord(const std::string& tree, const std::string& file) {
+bool MeansDamage(const Status& status) {
+  switch (status.sys_errno()) {
+    case 0:
+      return status.code() == Code::kDataLoss;
+    case ENOENT:
+    case ENOTDIR:
+    case EIO:
+    case EUCLEAN:  // ext4 and xfs: the structure is corrupt
+    case EBADMSG:  // a checksum of theirs does not fit
+      return true;
+    default:
+      return false;
+  }
+}
+
+Status WriteTreeRecord(const std::string& tree, const std::string& file, const ContentSums& sums) {
   const DirFd root = CRISP_TRY(DirFd::Open(tree));
   RecordWriter writer(
       CRISP_TRY(OpenAt(AT_FDCWD, file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)));
-  CRISP_RETURN_IF_ERROR(Walk(root, "", [&](const Entry& entry) { return writer.Add(entry); }));
+  const auto add = [&](const Entry& entry, const struct stat& info) -> Status {
+    if (!S_ISREG(info.st_mode) || info.st_size == 0) return writer.Add(entry);
+    std::optional<uint64_t> sum = sums.Find(info.st_ino);
+    if (!sum && HasHoles(info)) return writer.Add(entry);
+    if (!sum) sum = CRISP_TRY(SumBeneath(root, entry.path).Wrap(PrintablePath(entry.path)));
+    return writer.Add({entry.path, Cat(entry.attributes, kSumMark, SumText(*sum))});
+  };
+  CRISP_RETURN_IF_ERROR(Walk(root, "", add));
   return writer.Flush(ZSTD_e_end);
 }
 
@@ -213,12 +245,14 @@ Result<TreeDifferences> CompareWithRecord(const std::string& tree, const std::st
   };
   Result<DirFd> root = DirFd::Open(tree);
   if (!root.ok()) {
-    differs("/", "the directory is missing");
+    const int why = root.status().sys_errno();
+    if (!MeansDamage(root.status())) return std::move(root).status();
+    differs("/", why == ENOENT ? "the directory is missing" : root.status().message());
     return out;
   }
   Entry recorded;
   bool have = CRISP_TRY(reader.Next(&recorded));
-  const auto compare = [&](const Entry& found) -> Status {
+  const auto compare = [&](const Entry& found, const struct stat& info) -> Status {
     while (have && ComparePaths(recorded.path, found.path) < 0) {
       differs(recorded.path, "missing");
       have = CRISP_TRY(reader.Next(&recorded));
@@ -227,14 +261,34 @@ Result<TreeDifferences> CompareWithRecord(const std::string& tree, const std::st
       differs(found.path, "added");
       return OkStatus();
     }
+    // Only a file's attributes end with a sum; a link's target may look like one.
+    const size_t mark =
+        S_ISREG(info.st_mode) ? recorded.attributes.rfind(kSumMark) : std::string::npos;
+    const std::string sum =
+        mark == std::string::npos ? "" : recorded.attributes.substr(mark + kSumMark.size());
+    if (!sum.empty()) recorded.attributes.resize(mark);
     if (recorded.attributes != found.attributes) {
       differs(found.path, Cat("was ", PrintablePath(recorded.attributes), ", is ",
                               PrintablePath(found.attributes)));
+    } else if (!sum.empty()) {
+      Result<uint64_t> now = SumBeneath(*root, found.path);
+      if (!now.ok() && !MeansDamage(now.status())) {
+        return std::move(now).status().Wrap(PrintablePath(found.path));
+      }
+      if (!now.ok()) {
+        differs(found.path, Cat("cannot be read: ", now.status().message()));
+      } else if (SumText(*now) != sum) {
+        differs(found.path, "has another content, with the same size and time");
+      }
     }
     have = CRISP_TRY(reader.Next(&recorded));
     return OkStatus();
   };
-  CRISP_RETURN_IF_ERROR(Walk(*root, "", compare));
+  if (Status status = Walk(*root, "", compare); !status.ok()) {
+    // Not "there is no record": something went away under our eyes.
+    if (status.code() == Code::kNotFound) return std::move(status).WithCode(Code::kDataLoss);
+    return status;
+  }
   while (have) {
     differs(recorded.path, "missing");
     have = CRISP_TRY(reader.Next(&recorded));

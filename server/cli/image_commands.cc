@@ -179,29 +179,50 @@ Result<int> RunPull(const Parsed& parsed) {
   return 0;
 }
 
+void PrintDamaged(const admin::DamagedLayer& layer) {
+  std::string images;
+  for (const std::string& name : layer.images()) images += Cat(images.empty() ? "" : ", ", name);
+  Print(
+      Cat(layer.repaired() ? "repaired " : "DAMAGED  ", layer.diff_id(), "\n  of ", images, '\n'));
+  for (const std::string& line : layer.differences()) Print(Cat("  ", line, '\n'));
+  const uint64_t more = layer.difference_count() - static_cast<uint64_t>(layer.differences_size());
+  if (more > 0) Print(Cat("  and ", more, " more\n"));
+  if (!layer.repair_error().empty()) Print(Cat("  not repaired: ", layer.repair_error(), '\n'));
+}
+
+void PrintDamaged(const admin::DamagedImage& image) {
+  Print(Cat(image.repaired() ? "repaired " : "DAMAGED  ", image.name(), "\n  ", image.difference(),
+            '\n'));
+  if (!image.repair_error().empty()) Print(Cat("  not repaired: ", image.repair_error(), '\n'));
+}
+
 Result<int> RunCheck(const Parsed& parsed) {
   Client client(FindSocket(parsed));
-  const admin::CheckImagesResponse report =
-      CRISP_TRY(client.CheckImages(parsed.Has("--repair"), kAsLongAsItTakes));
-  const auto damaged = std::count_if(report.damaged().begin(), report.damaged().end(),
-                                     [](const auto& layer) { return !layer.repaired(); });
+  const bool repair = parsed.Has("--repair");
+  const admin::CheckImagesResponse report = CRISP_TRY(client.CheckImages(repair, kAsLongAsItTakes));
+  const auto is_bad = [](const auto& one) { return !one.repaired(); };
+  const bool good =
+      std::none_of(report.damaged().begin(), report.damaged().end(), is_bad) &&
+      std::none_of(report.damaged_images().begin(), report.damaged_images().end(), is_bad) &&
+      std::all_of(report.strangers().begin(), report.strangers().end(),
+                  [](const admin::Stranger& one) { return one.removed(); });
   if (parsed.Has("--json")) {
     CRISP_RETURN_IF_ERROR(PrintJson(report));
-    return damaged == 0 ? 0 : 1;
+    return good ? 0 : 1;
   }
-  for (const admin::DamagedLayer& layer : report.damaged()) {
-    std::string images;
-    for (const std::string& name : layer.images()) images += Cat(images.empty() ? "" : ", ", name);
-    Print(Cat(layer.repaired() ? "repaired " : "DAMAGED  ", layer.diff_id(), "\n  of ", images,
-              '\n'));
-    for (const std::string& line : layer.differences()) Print(Cat("  ", line, '\n'));
-    const uint64_t more =
-        layer.difference_count() - static_cast<uint64_t>(layer.differences_size());
-    if (more > 0) Print(Cat("  and ", more, " more\n"));
-    if (!layer.repair_error().empty()) Print(Cat("  not repaired: ", layer.repair_error(), '\n'));
+  for (const admin::DamagedLayer& layer : report.damaged()) PrintDamaged(layer);
+  for (const admin::DamagedImage& image : report.damaged_images()) PrintDamaged(image);
+  for (const admin::Stranger& stranger : report.strangers()) {
+    Print(Cat(stranger.removed() ? "removed  " : "STRANGE  ", stranger.path(),
+              "\n  no image has it\n"));
+    if (!stranger.removal_error().empty()) {
+      Print(Cat("  not removed: ", stranger.removal_error(), '\n'));
+    }
   }
-  Print(Cat(report.layers_checked(), " layers checked, ", report.damaged_size(), " damaged",
-            report.damaged_size() == 0 || parsed.Has("--repair")
+  const int damaged = report.damaged_size() + report.damaged_images_size();
+  Print(Cat(report.images_checked(), " images and ", report.layers_checked(), " layers checked, ",
+            damaged, " damaged",
+            damaged == 0 || repair
                 ? ""
                 : "; their images are quarantined: --repair or the next pull makes them anew",
             '\n'));
@@ -209,7 +230,7 @@ Result<int> RunCheck(const Parsed& parsed) {
     Print(Cat(report.layers_without_record(),
               " layers have no record (unpacked by an older crisp) and were not checked\n"));
   }
-  return damaged == 0 ? 0 : 1;
+  return good ? 0 : 1;
 }
 
 Result<int> RunCollect(const Parsed& parsed) {

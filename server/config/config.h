@@ -59,6 +59,7 @@ struct Network {
   AddressPreference prefer = AddressPreference::kIpv4;
   Duration plugin_timeout = std::chrono::seconds(60);
 };
+enum class SelinuxMode { kAuto, kOn, kOff };
 enum class MirrorUse { kAll, kDigestOnly, kTagOnly };
 struct RegistryEndpoint {
   bool plain_http = false;
@@ -86,9 +87,11 @@ struct Image {
   std::string namespace_auth_dir;
   std::string signature_policy = "/etc/containers/policy.json";  // empty: none
   std::string signature_policy_dir = "/etc/crisp/policies";      // empty: none
+  std::string decryption_keys_path = "/etc/crisp/keys";          // empty: none
   std::string registries_d = "/etc/containers/registries.d";     // empty: none
   int64_t parallel_layers = 3;
   int64_t transfers = 6;
+  int64_t parallel_ranges = 4;
   int64_t max_layer_bytes = int64_t{256} << 30;
   Duration stall_timeout = std::chrono::seconds(60);
   std::vector<std::string> pinned;
@@ -126,6 +129,12 @@ struct BlockioRule {
   std::optional<uint64_t> write_iops;
 };
 using BlockioClasses = std::map<std::string, std::vector<BlockioRule>>;
+struct WritableLayer {
+  int64_t size_limit_bytes = 0;  // 0: none
+  int64_t inode_limit = 0;       // 0: none
+  int64_t first_project_id = 2'000'000'000;
+  int64_t project_ids = 1'000'000;
+};
 struct Workload {
   std::string activation_annotation;  // default: target.workload.openshift.io/<name>
   std::string annotation_prefix = "resources.workload.openshift.io";
@@ -167,10 +176,12 @@ struct Config {
       {"net.ipv4.ip_unprivileged_port_start", "0"}, {"net.ipv4.ping_group_range", "0 2147483647"}};
   std::vector<Ulimit> default_ulimits;
   int64_t pids_limit = 0;  // 0: none
+  WritableLayer writable_layer;
   std::string blockio_config;
   BlockioClasses blockio_classes;  // what that file says
   std::vector<std::string> rdt_classes;
   bool seccomp_notifier = false;
+  SelinuxMode selinux = SelinuxMode::kAuto;
   std::map<std::string, Workload> workloads;
   std::string infra_ctr_cpuset;
   std::string own_cgroup_parent = "/";

@@ -151,13 +151,19 @@ void AddRegistries(std::vector<Setting>* out) {
 void AddSignatures(std::vector<Setting>* out) {
   out->push_back(Make("image.signature_policy", OptionalPathCodec(), kRestart,
                       "containers-policy.json(5): which images may be pulled, and who must have "
-                      "signed them. Read at every pull; the default file need not exist, one that "
-                      "is named here must.",
+                      "signed them. Asked, and read anew, at every pull; not at imports, nor of "
+                      "images that are here already. The default file need not exist, one that is "
+                      "named here must.",
                       CRISP_FIELD(image.signature_policy)));
   out->push_back(Make("image.signature_policy_dir", OptionalPathCodec(), kRestart,
                       "Directory of <namespace>.json: the policy for the pods of a namespace, "
                       "instead of signature_policy.",
                       CRISP_FIELD(image.signature_policy_dir)));
+  out->push_back(Make("image.decryption_keys_path", OptionalPathCodec(), kReloadable,
+                      "Private keys (PEM) for encrypted images: the files of a directory, or one "
+                      "file; a password in <file>.password. Not for others than owner and group; "
+                      "need not exist; read when an image wants one.",
+                      CRISP_FIELD(image.decryption_keys_path)));
   out->push_back(Make("image.registries_d", OptionalPathCodec(), kRestart,
                       "containers-registries.d(5): where signatures of images are; read where the "
                       "policy wants one.",
@@ -171,6 +177,11 @@ void AddImage(std::vector<Setting>* out) {
   out->push_back(Make("image.transfers", IntegerCodec(1, 64), kRestart,
                       "Layers of all pulls together that are fetched and unpacked at a time.",
                       CRISP_FIELD(image.transfers)));
+  out->push_back(Make("image.parallel_ranges", IntegerCodec(1, 8), kRestart,
+                      "Connections for a large layer that waits for the network, where the "
+                      "registry knows ranges; one layer of a pull at a time has them. 1: never "
+                      "more than one.",
+                      CRISP_FIELD(image.parallel_ranges)));
   out->push_back(Make("image.max_layer_size", SizeCodec(1 << 20, int64_t{1} << 50), kRestart,
                       "A layer that is larger when it is uncompressed is refused.",
                       CRISP_FIELD(image.max_layer_bytes)));
@@ -257,6 +268,21 @@ void AddResources(std::vector<Setting>* out) {
   out->push_back(Make("pids_limit", IntegerCodec(0, int64_t{1} << 22), kRestart,
                       "Processes and threads of one container; 0: no limit but the pod's.",
                       CRISP_FIELD(pids_limit)));
+  out->push_back(Make("writable_layer.size_limit", SizeCodec(0, int64_t{1} << 50), kRestart,
+                      "What one container may write to its writable layer and to the volumes that "
+                      "its image declares; 0B: no limit. Needs project quotas: root on ext4 with "
+                      "the features project and quota, or on xfs, mounted with prjquota.",
+                      CRISP_FIELD(writable_layer.size_limit_bytes)));
+  out->push_back(Make("writable_layer.inode_limit", IntegerCodec(0, 4'000'000'000), kRestart,
+                      "Files and directories in them, likewise; 0: no limit.",
+                      CRISP_FIELD(writable_layer.inode_limit)));
+  out->push_back(Make("writable_layer.first_project_id", IntegerCodec(1, 4'000'000'000), kRestart,
+                      "First of the project ids that are crisp's alone on this file system, where "
+                      "it has project quotas.",
+                      CRISP_FIELD(writable_layer.first_project_id)));
+  out->push_back(Make("writable_layer.project_ids", IntegerCodec(1, 200'000'000), kRestart,
+                      "How many there are; each container has one.",
+                      CRISP_FIELD(writable_layer.project_ids)));
   out->push_back(Make("blockio_config", OptionalPathCodec(), kRestart,
                       "File of block I/O classes (YAML, key Classes, as containerd and CRI-O read "
                       "it); pods ask by annotation blockio.resources.beta.kubernetes.io/pod or "
@@ -270,6 +296,14 @@ void AddResources(std::vector<Setting>* out) {
                       "Pods may have the system calls that their seccomp profile blocks reported, "
                       "by annotation io.crisp.seccompNotifierAction (stop: and be stopped).",
                       CRISP_FIELD(seccomp_notifier)));
+  out->push_back(Make(
+      "selinux",
+      OneOfCodec<SelinuxMode>(
+          {{"auto", SelinuxMode::kAuto}, {"on", SelinuxMode::kOn}, {"off", SelinuxMode::kOff}}),
+      kRestart,
+      "Labels of containers and their files. auto: where the host has SELinux; on: "
+      "crispd does not start without it.",
+      CRISP_FIELD(selinux)));
   out->push_back(Make("infra_ctr_cpuset", CpuListCodec(), kRestart,
                       "CPUs of crisp's own processes in pods: monitors and crisp-init. \"\": all.",
                       CRISP_FIELD(infra_ctr_cpuset)));
@@ -354,6 +388,7 @@ std::vector<Section> MakeSections() {
   out.push_back({"lanes", "How many slow calls run at a time.", nullptr, nullptr, {}});
   out.push_back({"timeouts", "How long things may take.", nullptr, nullptr, {}});
   out.push_back({"metrics", "The daemon's own metrics.", nullptr, nullptr, {}});
+  out.push_back({"writable_layer", "What containers write.", nullptr, nullptr, {}});
   out.push_back({"workloads",
                  "CPU settings of the node's owner for pods with an annotation, by name.",
                  [](const Config& c) { return KeysOf(c.workloads); },

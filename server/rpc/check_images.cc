@@ -11,6 +11,21 @@ Result<admin::CheckImagesResponse> Check(image::ImageService* images, bool repai
   admin::CheckImagesResponse response;
   response.set_layers_checked(report.layers_checked);
   response.set_layers_without_record(report.layers_without_record);
+  response.set_images_checked(report.images_checked);
+  for (const image::DamagedImage& image : report.damaged_images) {
+    admin::DamagedImage* out = response.add_damaged_images();
+    out->set_id(image.id);
+    out->set_name(image.name);
+    out->set_difference(image.difference);
+    out->set_repaired(image.repaired);
+    out->set_repair_error(image.repair_error);
+  }
+  for (const image::Stranger& stranger : report.strangers) {
+    admin::Stranger* out = response.add_strangers();
+    out->set_path(stranger.path);
+    out->set_removed(stranger.removed);
+    out->set_removal_error(stranger.removal_error);
+  }
   for (const image::DamagedLayer& layer : report.damaged) {
     admin::DamagedLayer* out = response.add_damaged();
     out->set_diff_id(layer.diff_id);

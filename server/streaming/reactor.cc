@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/epoll.h>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -14,6 +15,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/core/unique_fd.h"
 #include "base/log.h"
 
 namespace crisp::streaming {
@@ -59,13 +61,15 @@ struct SocketWatch::State {
   bool alive = true;
   bool reading = false;
   bool writing = false;
-  bool failing = false;
+  // An epoll set with the descriptor in it: Asio asks for no EPOLLRDHUP. Empty before AwaitError.
+  std::optional<asio::posix::stream_descriptor> hang_up;
 };
 
 SocketWatch::SocketWatch(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
 SocketWatch::~SocketWatch() {
   state_->alive = false;
+  state_->hang_up.reset();
   state_->descriptor.release();  // cancels; the descriptor stays open
 }
 
@@ -100,13 +104,23 @@ void SocketWatch::AwaitWrite(std::function<void()> callback) {
 }
 
 void SocketWatch::AwaitError(std::function<void()> callback) {
-  if (std::exchange(state_->failing, true)) return;
-  state_->descriptor.async_wait(
-      asio::posix::stream_descriptor::wait_error,
+  if (state_->hang_up) return;
+  UniqueFd set(::epoll_create1(EPOLL_CLOEXEC));
+  epoll_event event{};
+  event.events = EPOLLRDHUP;  // EPOLLERR and EPOLLHUP as well, unasked
+  if (!set ||
+      ::epoll_ctl(set.get(), EPOLL_CTL_ADD, state_->descriptor.native_handle(), &event) != 0) {
+    return;
+  }
+  boost::system::error_code error;
+  state_->hang_up.emplace(state_->descriptor.get_executor());
+  state_->hang_up->assign(set.get(), error);
+  if (error) return state_->hang_up.reset();
+  (void)set.Release();
+  state_->hang_up->async_wait(
+      asio::posix::stream_descriptor::wait_read,
       [state = state_, callback = std::move(callback)](const boost::system::error_code&) {
-        if (!state->alive) return;
-        state->failing = false;
-        callback();
+        if (state->alive) callback();
       });
 }
 

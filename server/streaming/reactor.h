@@ -52,7 +52,9 @@ class SocketWatch {
   // time; asking again while one is under way does nothing.
   void AwaitRead(std::function<void()> callback);
   void AwaitWrite(std::function<void()> callback);
-  // Calls once, when the connection is broken in both directions.
+  // Calls once, when the peer has ended its direction or the connection is broken, whatever is
+  // still to be read before that. It takes a second descriptor, which the watch keeps; without one,
+  // there is no call.
   void AwaitError(std::function<void()> callback);
 
  private:

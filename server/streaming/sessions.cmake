@@ -1,5 +1,5 @@
 # The sessions behind streaming URLs, apart from the server that carries them.
-crisp_room(NAME streaming_sessions PATH server
+crisp_room(NAME streaming_sessions PATH server PCH cri
   SOURCES
     streaming/attach_session.cc streaming/exec_session.cc streaming/forward.cc
     streaming/resize_parser.cc streaming/session_block.cc streaming/session_input.cc

@@ -157,18 +157,27 @@ void SocketLink::Release(uint32_t owner) {
 
 // --- Reading -------------------------------------------------------------------------------------
 
-// A client that has reset its connection is noticed all the same; one that has sent FIN behind data
-// that nobody takes is not.
+// A client that is gone is noticed all the same, also behind data that nobody takes.
 void SocketLink::PauseReading() {
   paused_ = true;
-  if (state_ != State::kOpen) return;
+  if (state_ == State::kOpen) AwaitHangUp();
+}
+
+void SocketLink::AwaitHangUp() {
   watch_->AwaitError([self = shared_from_this()] {
-    if (self->state_ != State::kOpen || !self->paused_) return;
-    int error = 0;
-    socklen_t size = sizeof(error);
-    ::getsockopt(self->wire_->fd(), SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error != 0) self->Fail(ErrnoStatus(error, "the client's connection"));
+    self->hung_up_ = true;
+    if (self->state_ == State::kOpen && self->paused_) self->FailHungUp();
   });
+  if (hung_up_) Post(io_, [self = shared_from_this()] { self->FailHungUp(); });
+}
+
+void SocketLink::FailHungUp() {
+  if (state_ != State::kOpen || !paused_) return;
+  int error = 0;
+  socklen_t size = sizeof(error);
+  ::getsockopt(wire_->fd(), SOL_SOCKET, SO_ERROR, &error, &size);
+  Fail(error != 0 ? ErrnoStatus(error, "the client's connection")
+                  : Status(Code::kCancelled, "the client closed the connection"));
 }
 
 void SocketLink::ResumeReading() {

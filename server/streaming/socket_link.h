@@ -68,6 +68,8 @@ class SocketLink final : public Link, public std::enable_shared_from_this<Socket
   void ReadSome();
   // False when there is nothing to read for now, or no more to do.
   bool ReadOnce();
+  void AwaitHangUp();
+  void FailHungUp();
   void AwaitReadable();
   void AwaitWritable();
   // For what a wire says; true when there is something to wait for.
@@ -91,6 +93,7 @@ class SocketLink final : public Link, public std::enable_shared_from_this<Socket
   bool flush_scheduled_ = false;
   bool read_scheduled_ = false;
   bool paused_ = false;
+  bool hung_up_ = false;  // seen while not paused, when reading would see it, too
   bool client_ended_ = false;
   std::unique_ptr<char[]> buffer_;
   MonoTime last_activity_ = MonoNow();

@@ -1,7 +1,7 @@
 # The HTTP server behind streaming URLs and what carries sessions. Of libssl only the headers: it is
 # loaded when TLS is configured (openssl_library.h).
 find_path(CRISP_OPENSSL_INCLUDE openssl/ssl.h REQUIRED)
-crisp_room(NAME streaming PATH server/streaming
+crisp_room(NAME streaming PATH server/streaming PCH cri
   SOURCES
     streaming/base64.cc streaming/delivery.cc streaming/handshake.cc streaming/http_request.cc
     streaming/incoming.cc streaming/listener.cc streaming/message_channel.cc

@@ -19,7 +19,7 @@ struct Part {
 constexpr Part kParts[] = {{"memory", MeasureMemory}, {"floor", MeasureFloors},
                            {"pods", MeasurePods},     {"exec", MeasureExec},
                            {"log", MeasureLog},       {"pull", MeasurePull},
-                           {"scale", MeasureScale}};
+                           {"images", MeasureImages}, {"scale", MeasureScale}};
 
 Status AddFacts(const Options& options, Report* report) {
   test::CriClient client(options.endpoint);

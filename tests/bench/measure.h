@@ -19,6 +19,8 @@ Status MeasureScale(const Options& options, Report* report);
 Status MeasureExec(const Options& options, Report* report);
 // One container that writes `log_mib` of 100-byte lines; every line is checked.
 Status MeasureLog(const Options& options, Report* report);
+// The calls that a kubelet makes for ever about images, whatever is in the store.
+Status MeasureImages(const Options& options, Report* report);
 // Pull and remove of pull_image.
 Status MeasurePull(const Options& options, Report* report);
 // PSS of the daemon without pods and of its monitors with one.

@@ -42,6 +42,21 @@ Status MeasurePods(const Options& options, Report* report) {
   return OkStatus();
 }
 
+Status MeasureImages(const Options& options, Report* report) {
+  constexpr int kCalls = 500;
+  Load load(options);
+  const auto list = CRISP_TRY(load.Call("ListImages", v1::ListImagesRequest()));
+  for (int i = 1; i < kCalls; ++i) {
+    CRISP_RETURN_IF_ERROR(load.Call("ListImages", v1::ListImagesRequest()).status());
+    CRISP_RETURN_IF_ERROR(load.Call("ImageFsInfo", v1::ImageFsInfoRequest()).status());
+  }
+  const std::string section = Cat("at ", list.images_size(), " images");
+  for (const char* name : {"ListImages", "ImageFsInfo"}) {
+    report->Add(section, name, load.samples(name));
+  }
+  return OkStatus();
+}
+
 Status MeasurePull(const Options& options, Report* report) {
   if (options.pull_image.empty()) return OkStatus();
   Load load(options);

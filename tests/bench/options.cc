@@ -25,7 +25,7 @@ Times a CRI runtime through its socket, beside the machine's own floors.
   --conflist FILE       CNI configuration: times its plugins by hand
   --plugin-dirs A:B     where they are                   (/opt/cni/bin:/usr/lib/cni)
   --oci-runtime PATH    runc or crun: times its operations by hand
-  --parts A,B           of pods,scale,exec,log,memory,pull,floor  (all)
+  --parts A,B           of pods,scale,exec,log,memory,pull,images,floor  (all)
   --json FILE           writes the figures there too
 
 Needs root. Removes every pod that it made. A figure is only worth something on a quiet machine.

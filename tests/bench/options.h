@@ -26,7 +26,8 @@ struct Options {
   std::string oci_runtime;                                // for the floor of the runtime
   std::string restart;  // command that starts the daemon: it is killed and started at scale
   std::string json;     // file for the JSON
-  std::set<std::string> parts = {"pods", "scale", "exec", "log", "memory", "pull", "floor"};
+  std::set<std::string> parts = {"pods",   "scale", "exec",   "log",
+                                 "memory", "pull",  "images", "floor"};
   bool help = false;
 };
 

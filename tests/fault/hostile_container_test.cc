@@ -9,6 +9,7 @@
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
 #include "tests/fault/fault_fixture.h"
+#include "tests/fault/hung_filesystem.h"
 
 namespace crisp::test {
 namespace {
@@ -78,8 +79,48 @@ TEST_P(HostileContainerTest, HoldsItsOutputAfterItsEnd) {
   EXPECT_THAT(Timed([&] { return TryRemove(id); }), IsOk());
 }
 
-// Processes in a frozen v1 cgroup do not die of SIGKILL before they are thawed: what
-// uninterruptible sleep (a dead NFS server) looks like from outside. On v2 they do die.
+// In state D, as with a file server that is gone: a SIGKILL has no effect before the server is
+// back.
+TEST_P(HostileContainerTest, SleepsUninterruptibly) {
+  const auto hung = HungFilesystem::Mount(daemon().Path("hung"));
+  if (!hung.ok()) GTEST_SKIP() << "needs FUSE: " << hung.status().ToString();
+  const auto sandbox = SandboxConfig("pod");
+  const std::string pod = RunPod(sandbox);
+  auto config = ContainerConfig("c", {"cat", "/hung/file"});
+  auto* mount = config.add_mounts();
+  mount->set_host_path(daemon().Path("hung"));
+  mount->set_container_path("/hung");
+  const std::string id = StartContainer(pod, config, sandbox);
+  ASSERT_TRUE(Eventually([&] { return (*hung)->sleepers() == 1; }));
+  const int pid = PidOf(id);
+  Status stopped;
+  std::thread caller([&] { stopped = Timed([&] { return TryStop(id, 0); }); });
+  LiveBeside();
+  caller.join();
+  EXPECT_THAT(stopped, HasCode(Code::kDeadlineExceeded));
+  EXPECT_THAT(stopped.message(), testing::HasSubstr("uninterruptible"));
+  EXPECT_THAT(Must(ReadFile(Cat("/proc/", pid, "/stat"), 4096)), testing::HasSubstr("(cat) D "));
+  EXPECT_EQ(StatusOf(id).state(), v1::CONTAINER_RUNNING);
+  // It has not begun to die, so a command beside it runs.
+  EXPECT_THAT(Timed([&] { return TryExec(id, {"true"}, 1).status(); }), IsOk());
+  v1::ContainerStatsRequest stats;
+  stats.set_container_id(id);
+  EXPECT_THAT(Timed([&] { return client().Call(stats).status(); }), IsOk());
+  EXPECT_THAT(Timed([&] { return TryStopPod(pod); }), HasCode(Code::kDeadlineExceeded));
+  EXPECT_THAT(Timed([&] { return TryRemovePod(pod); }), HasCode(Code::kDeadlineExceeded));
+  daemon().Kill();
+  ASSERT_THAT(Timed([&] { return daemon().Start(); }), IsOk());
+  EXPECT_EQ(StatusOf(id).state(), v1::CONTAINER_RUNNING);
+  EXPECT_THAT(Timed([&] { return TryStop(id, 0); }), HasCode(Code::kDeadlineExceeded));
+  LiveBeside();
+  (*hung)->Abort();
+  EXPECT_TRUE(Eventually([&] { return StatusOf(id).state() == v1::CONTAINER_EXITED; }));
+  EXPECT_EQ(StatusOf(id).exit_code(), 137);
+  EXPECT_THAT(TryStopPod(pod), IsOk());
+  EXPECT_THAT(TryRemovePod(pod), IsOk());
+}
+
+// Processes in a frozen v1 cgroup do not die of SIGKILL before they are thawed. On v2 they do die.
 TEST_P(HostileContainerTest, CannotBeKilled) {
   const auto sandbox = SandboxConfig("pod");
   const std::string pod = RunPod(sandbox);

@@ -15,6 +15,7 @@
 #include "base/core/file.h"
 #include "base/core/mount.h"
 #include "tests/fault/fault_fixture.h"
+#include "tests/support/reboot.h"
 
 namespace crisp::test {
 namespace {
@@ -36,12 +37,15 @@ class HostileNodeTest : public FaultTest {
 // One of the daemon's directories becomes a small file system of its own.
 class SmallDiskTest : public HostileNodeTest {
  protected:
-  static constexpr int kSize_mib = 24;
+  static constexpr int kSize_mib = 32;
 
   void MoveToSmallDisk(const std::string& dir) {
+    MoveTo(dir, [&] { return Mount("small", dir, "tmpfs", 0, Cat("size=", kSize_mib, "m")); });
+  }
+  void MoveTo(const std::string& dir, const std::function<Status()>& mount) {
     daemon().Kill();
     Copy(dir, dir + ".copy");
-    ASSERT_THAT(Mount("small", dir, "tmpfs", 0, Cat("size=", kSize_mib, "m")), IsOk());
+    ASSERT_THAT(mount(), IsOk());
     Copy(dir + ".copy", dir);
     dir_ = dir;
     ASSERT_FALSE(HasFailure());
@@ -79,13 +83,17 @@ class SmallDiskTest : public HostileNodeTest {
     }
   }
 
+  static Status RunTool(std::vector<std::string> argv) {
+    RunOptions run;
+    run.argv = std::move(argv);
+    const RunOutput output = CRISP_TRY(crisp::Run(run));
+    return output.status.success() ? OkStatus() : Internal(run.argv[0], ": ", output.stderr_data);
+  }
+
  private:
   void Copy(const std::string& from, const std::string& to) {
-    RunOptions run;
-    run.argv = {"cp", "-a", from + "/.", to + "/"};
     EXPECT_THAT(EnsureDirectory(to), IsOk());
-    const auto output = Must(crisp::Run(run));
-    EXPECT_TRUE(output.status.success()) << output.stderr_data;
+    EXPECT_THAT(RunTool({"cp", "-a", from + "/.", to + "/"}), IsOk());
   }
 
   std::string dir_;
@@ -109,6 +117,42 @@ TEST_P(SmallDiskTest, FullRoot) {
   KillAndRestart();
   Free();
   LiveBeside();
+}
+
+// /var/lib is full and /run is empty: the daemon has to start, say what is there, and let it be
+// removed, or nobody can free the disk.
+TEST_P(SmallDiskTest, RebootOntoAFullRoot) {
+  MoveToSmallDisk(daemon().root());
+  StartPod();
+  const std::string created = CreateContainer(pod_, ContainerConfig("d", {"top"}), sandbox_);
+  const std::vector<pid_t> running = {PidOf(id_), PidOf(created)};
+  ASSERT_THAT(daemon().StopGracefully(), IsOk());
+  Fill();
+  {
+    const auto reboot = Must(Reboot::Of(daemon(), running));
+    ASSERT_THAT(Timed([&] { return daemon().Start(); }), IsOk());
+    EXPECT_EQ(PodStatusOf(pod_).state(), v1::SANDBOX_NOTREADY);
+    for (const std::string& id : {id_, created}) {
+      EXPECT_EQ(StatusOf(id).state(), v1::CONTAINER_EXITED);
+      EXPECT_EQ(StatusOf(id).reason(), "Unknown");
+    }
+    ExpectOkOrFull(Timed([&] { return TryRunPod(SandboxConfig("more")).status(); }));
+    // Once more, before anything was freed.
+    KillAndRestart();
+    EXPECT_EQ(StatusOf(id_).state(), v1::CONTAINER_EXITED);
+    Fill();
+    RemoveAllPods();
+    Fill();
+    KillAndRestart();
+    EXPECT_EQ(Must(client().Call(v1::ListPodSandboxRequest())).items_size(), 0);
+    Free();
+    StartPod();
+    KillAndRestart();
+    EXPECT_EQ(StatusOf(id_).state(), v1::CONTAINER_RUNNING) << "of this boot";
+    RemoveAllPods();
+    daemon().Kill();
+  }
+  ASSERT_THAT(daemon().Start(), IsOk());
 }
 
 TEST_P(SmallDiskTest, FullState) {
@@ -162,6 +206,56 @@ TEST_P(SmallDiskTest, ReadOnly) {
   EXPECT_EQ(Shell(id_, "echo works"), "works\n");
 }
 
+// What the kernel does to a disk after an I/O error: it is read-only from one moment to the next,
+// under everything that is open, and stays so until it is mounted again.
+TEST_P(SmallDiskTest, TurnsReadOnly) {
+  const std::string image = daemon().Path("disk.img");
+  const auto mount = [&] {
+    return RunTool({"mount", "-o", "loop,errors=remount-ro", image, daemon().root()});
+  };
+  RunOptions format;
+  format.argv = {"sh", "-c", Cat("truncate -s 96M ", image, " && mkfs.ext4 -q -F ", image)};
+  const auto formatted = crisp::Run(format);
+  if (!formatted.ok() || !formatted->status.success()) GTEST_SKIP() << "needs mkfs.ext4";
+  if (const Status mounted = mount(); !mounted.ok()) {
+    GTEST_SKIP() << "needs a loop device: " << mounted.ToString();
+  }
+  ASSERT_THAT(EnsureUnmounted(daemon().root()), IsOk());
+  MoveTo(daemon().root(), mount);
+  StartPod();
+  EXPECT_EQ(Shell(id_, "echo x > /file && cat /file"), "x\n");
+  // What is not on the disk by then is lost.
+  ASSERT_THAT(RunTool({"sync", "-f", daemon().root()}), IsOk());
+  ASSERT_THAT(Mount("none", daemon().root(), "", MS_REMOUNT, "abort"), IsOk());
+  EXPECT_EQ(Must(TryExec(id_, {"sh", "-c", "echo y > /file"})).exit_code(), 1);
+  const auto failure = testing::Not(IsOk());
+  EXPECT_THAT(Timed([&] { return TryRunPod(SandboxConfig("more")).status(); }), failure);
+  EXPECT_THAT(
+      Timed([&] { return TryCreate(pod_, ContainerConfig("d", {"top"}), sandbox_).status(); }),
+      failure);
+  EXPECT_EQ(Shell(id_, "echo works; cat /file"), "works\nx\n");
+  EXPECT_EQ(StatusOf(id_).state(), v1::CONTAINER_RUNNING);
+  EXPECT_THAT(Timed([&] { return TryStop(id_, 0); }), IsOk());
+  EXPECT_EQ(StatusOf(id_).exit_code(), 137);
+  // The plugins' result stands there, and is needed until it can be removed.
+  const Status stopped = Timed([&] { return TryStopPod(pod_); });
+  EXPECT_THAT(stopped.message(), testing::HasSubstr("Read-only file system"));
+  EXPECT_THAT(Timed([&] { return TryRemovePod(pod_); }), failure);
+  EXPECT_EQ(Must(client().Call(v1::ListPodSandboxRequest())).items_size(), 1);
+  daemon().Kill();
+  const Status refused = Timed([&] { return daemon().Start(); });
+  EXPECT_THAT(refused.message(), testing::HasSubstr("Read-only file system"));
+  // Its mounts must go before it can be mounted again.
+  ASSERT_THAT(EnsureUnmounted(Cat(daemon().state(), "/containers/", id_, "/merged")), IsOk());
+  ASSERT_THAT(EnsureUnmounted(daemon().root()), IsOk());
+  ASSERT_THAT(mount(), IsOk());
+  ASSERT_THAT(daemon().Start(), IsOk());
+  EXPECT_TRUE(Eventually([&] { return StatusOf(id_).state() == v1::CONTAINER_EXITED; }));
+  EXPECT_THAT(TryStopPod(pod_), IsOk());
+  EXPECT_THAT(TryRemovePod(pod_), IsOk());
+  LiveBeside();
+}
+
 INSTANTIATE_TEST_SUITE_P(Disks, SmallDiskTest, testing::Values("disk"), FaultCaseName);
 
 // --- Limits of the daemon ------------------------------------------------------------------------
@@ -179,7 +273,8 @@ class LimitTest : public HostileNodeTest {
     ASSERT_EQ(::prlimit(daemon().pid(), what, &limits, nullptr), 0);
   }
   // Everything that a client may ask for; the answers may be refusals, for want of something.
-  void AskForEverything() {
+  // Gives the answer to a call that needs nothing.
+  Status AskForEverything() {
     const auto refusal = testing::AnyOf(IsOk(), HasCode(Code::kResourceExhausted),
                                         HasCode(Code::kUnavailable), HasCode(Code::kInternal));
     EXPECT_THAT(Timed([&] { return TryRunPod(SandboxConfig("more")).status(); }), refusal);
@@ -187,10 +282,21 @@ class LimitTest : public HostileNodeTest {
         Timed([&] { return TryCreate(pod_, ContainerConfig("d", {"top"}), sandbox_).status(); }),
         refusal);
     EXPECT_THAT(Timed([&] { return TryExec(id_, {"true"}).status(); }), refusal);
-    EXPECT_THAT(Timed([&] { return client().Call(v1::ListContainersRequest()).status(); }), IsOk());
     v1::ContainerStatsRequest stats;
     stats.set_container_id(id_);
     EXPECT_THAT(Timed([&] { return client().Call(stats).status(); }), refusal);
+    return Timed([&] { return client().Call(v1::ListContainersRequest()).status(); });
+  }
+  // A daemon that did not get memory, or a thread for gRPC, has ended at once; it does not live on
+  // without answering. `word` is its last, where it had one.
+  void StartAgainIfItEnded(const std::string& word) {
+    if (client().Call(v1::VersionRequest()).ok()) return;
+    std::printf("crispd ended\n");
+    ASSERT_THAT(daemon().WaitUntilDead(std::chrono::seconds(5)), IsOk());
+    const std::string log = daemon().Log();
+    const size_t start = log.rfind("crispd serves");
+    EXPECT_THAT(log.substr(start == log.npos ? 0 : start), testing::HasSubstr(word));
+    ASSERT_THAT(daemon().Start(), IsOk());
   }
   // What AskForEverything got nevertheless.
   void RemoveOthers() {
@@ -216,7 +322,7 @@ TEST_P(LimitTest, Descriptors) {
   for (const size_t room : {0, 1, 3, 6, 12}) {
     SCOPED_TRACE(Cat(room, " descriptors left"));
     Limit(RLIMIT_NOFILE, before + room);
-    AskForEverything();
+    EXPECT_THAT(AskForEverything(), IsOk());
     Limit(RLIMIT_NOFILE, RLIM_INFINITY);
     ASSERT_TRUE(daemon().running());
     RemoveOthers();
@@ -227,19 +333,21 @@ TEST_P(LimitTest, Descriptors) {
       << Descriptors() << " descriptors, " << before << " before";
 }
 
+// Crisp's own threads and helpers are refused to a call; one of gRPC's ends the daemon.
 TEST_P(LimitTest, Processes) {
   const auto layout = Must(CgroupLayout::Detect());
   const CgroupDir group(&layout, "/limited");
   ASSERT_THAT(group.EnsureCreated(), IsOk());
   StartPod();
-  ASSERT_THAT(group.AddProcess(daemon().pid()), IsOk());
   for (const int room : {0, 2, 4}) {
     SCOPED_TRACE(Cat(room, " processes left"));
+    ASSERT_THAT(group.AddProcess(daemon().pid()), IsOk());
     const std::string now = Must(group.ReadFile("pids", "pids.current"));
     ASSERT_THAT(group.WriteFile("pids", "pids.max", Cat(std::atoi(now.c_str()) + room)), IsOk());
-    AskForEverything();
+    EXPECT_THAT(AskForEverything(), testing::AnyOf(IsOk(), HasCode(Code::kUnavailable)));
     ASSERT_THAT(group.WriteFile("pids", "pids.max", "max"), IsOk());
-    ASSERT_TRUE(daemon().running());
+    ASSERT_NO_FATAL_FAILURE(StartAgainIfItEnded("no thread for gRPC"));
+    EXPECT_EQ(StatusOf(id_).state(), v1::CONTAINER_RUNNING);
     EXPECT_EQ(Shell(id_, "echo works"), "works\n");
     RemoveOthers();
   }
@@ -274,6 +382,42 @@ TEST_P(LimitTest, Memory) {
   RemoveAllPods();
   EXPECT_TRUE(Eventually([&] { return group.EnsureRemoved().ok(); }));
   CleanUpAndLive();
+}
+
+// Where malloc fails (a limit on the address space; a group's limit kills instead), a call is
+// refused or the daemon ends at once, and its successor finds everything.
+TEST_P(LimitTest, AddressSpace) {
+  StartPod();
+  LiveBeside();
+  auto large = ContainerConfig("large", {"top"});
+  for (int i = 0; i < 12; ++i) {
+    auto* env = large.add_envs();
+    env->set_key(Cat("E", i));
+    env->set_value(std::string(1 << 20, 'x'));
+  }
+  for (const int64_t room_mib : {0, 4, 16, 64}) {
+    SCOPED_TRACE(Cat(room_mib, " MiB left"));
+    const std::string status = Must(ReadFile(Cat("/proc/", daemon().pid(), "/status")));
+    const int64_t size_kib = std::atoll(status.c_str() + status.find("VmSize:") + 7);
+    Limit(RLIMIT_AS, static_cast<rlim_t>((size_kib << 10) + (room_mib << 20)));
+    std::vector<std::thread> callers;
+    for (int i = 0; i < 4; ++i) {
+      callers.emplace_back([this, i, &large] {
+        (void)Timed([&] { return TryCreate(pod_, large, sandbox_).status(); });
+        (void)Timed([&] { return TryRunPod(SandboxConfig(Cat("more", i))).status(); });
+        (void)Timed([&] { return TryExec(id_, {"head", "-c", "9000000", "/dev/zero"}).status(); });
+        (void)Timed([&] { return client().Call(v1::ListContainersRequest()).status(); });
+      });
+    }
+    for (std::thread& caller : callers) caller.join();
+    // (gRPC's own allocations abort without a word.)
+    ASSERT_NO_FATAL_FAILURE(StartAgainIfItEnded(""));
+    Limit(RLIMIT_AS, RLIM_INFINITY);
+    EXPECT_EQ(StatusOf(id_).state(), v1::CONTAINER_RUNNING);
+    EXPECT_EQ(Shell(id_, "echo works"), "works\n");
+    RemoveOthers();
+  }
+  LiveBeside();
 }
 
 INSTANTIATE_TEST_SUITE_P(Limits, LimitTest, testing::Values("limit"), FaultCaseName);

@@ -38,7 +38,7 @@ const std::map<std::string, std::vector<std::string>>& Places() {
       {"UpdatePodSandboxResources", {"pod.update_pod_sandbox.applied"}},
       {"StopContainer", {"pod.stop_container.before", "pod.container_exit.row"}},
       {"RemoveContainer",
-       {kUndoOfContainer, "oci.monitor.ensure_gone", "oci.runtime.delete",
+       {kUndoOfContainer, "oci.monitor.ensure_gone", "oci.runtime.delete", "pod.layer_quotas.lift",
         "pod.remove_container.row"}},
       {"StopPodSandbox",
        {kUndoOfSandbox, "pod.stop_pod_sandbox.not_ready", "oci.monitor.ensure_gone",
@@ -53,8 +53,9 @@ const std::map<std::string, std::vector<std::string>>& Places() {
 // Names in the sources that no operation above meets.
 const std::set<std::string>& Elsewhere() {
   static const std::set<std::string> all = {
-      "oci.monitor.adopt",  // RecoveryFaultTest
-      "oci.runtime.kill",   // signals go by pidfd
+      "oci.monitor.adopt",         // RecoveryFaultTest
+      "oci.monitor.await_record",  // monitor_watch_test: between two looks
+      "oci.runtime.kill",          // signals go by pidfd
   };
   return all;
 }

@@ -211,12 +211,83 @@ TEST_P(PluginFaultTest, RefusesWithAnErrorObject) {
 }
 INSTANTIATE_TEST_SUITE_P(Plugins, PluginFaultTest, testing::Values("ADD", "DEL"), FaultCaseName);
 
+// A result is bounded; what else is on stdout is read and dropped.
+class GushingProgramTest : public ProgramFaultTest {};
+TEST_P(GushingProgramTest, FillsItsStdout) {
+  word_ = GetParam();
+  const bool is_plugin = word_ == "ADD" || word_ == "DEL";
+  Meet({"gush 100000000", is_plugin ? Code::kResourceExhausted : Code::kOk, true});
+}
+INSTANTIATE_TEST_SUITE_P(Programs, GushingProgramTest,
+                         testing::Values("ADD", "DEL", "create", "monitor"), FaultCaseName);
+
 class MonitorOfAnotherTimeTest : public ProgramFaultTest {};
 TEST_P(MonitorOfAnotherTimeTest, IsRefusedAndNamed) {
   word_ = "monitor";
   Meet({"refuse-hello", Code::kFailedPrecondition, true});
 }
 INSTANTIATE_TEST_SUITE_P(Monitor, MonitorOfAnotherTimeTest, testing::Values("new_protocol"),
+                         FaultCaseName);
+
+// crisp-init as the helper that makes a pod's user namespace, and those that belong to it.
+class InitFaultTest : public FaultTest {
+ protected:
+  bool HasUserNamespaces() {
+    const auto status = Must(client().Call(v1::StatusRequest()), "status");
+    for (const auto& handler : status.runtime_handlers()) {
+      if (handler.name() == Runtime()) return handler.features().user_namespaces();
+    }
+    return false;
+  }
+};
+
+TEST_P(InitFaultTest, MakesNoNamespaces) {
+  if (!HasUserNamespaces()) GTEST_SKIP() << "this machine cannot make user namespaces for pods";
+  auto init = Must(
+      MisbehavingProgram::Install(daemon().Path("fake/crisp-init"), ProgramPath("crisp-init")));
+  ASSERT_THAT(
+      WriteFile(daemon().Path("conf.d/more.yaml"), Cat("binaries:\n  init: ", init.path(), "\n")),
+      IsOk());
+  KillAndRestart();
+  auto sandbox = SandboxConfig("pod");
+  auto* userns = sandbox.mutable_linux()
+                     ->mutable_security_context()
+                     ->mutable_namespace_options()
+                     ->mutable_userns_options();
+  userns->set_mode(v1::POD);
+  for (auto* mappings : {userns->mutable_uids(), userns->mutable_gids()}) {
+    v1::IDMapping* mapping = mappings->Add();
+    mapping->set_host_id(300000);
+    mapping->set_length(65536);
+  }
+  constexpr Fault kFaults[] = {
+      {"missing", Code::kFailedPrecondition, true},
+      {"exit 1 on purpose", Code::kFailedPrecondition, false},
+      {"crash 11", Code::kFailedPrecondition, true},
+      {"nothing", Code::kFailedPrecondition, false},
+      {"rubbish 100000", Code::kFailedPrecondition, false},
+      {"flood 100000000", Code::kOk, false},
+      {"slow 300", Code::kOk, false},
+      {"stuck", Code::kDeadlineExceeded, false},  // 10 s
+  };
+  for (const Fault& fault : kFaults) {
+    if (!fault.sampled && !WantsAllFaults()) continue;
+    SCOPED_TRACE(fault.what);
+    ASSERT_THAT(init.Arm(GetParam(), fault.what), IsOk());
+    Status status;
+    std::thread caller([&] { status = Timed([&] { return TryRunPod(sandbox).status(); }); });
+    LiveBeside();
+    caller.join();
+    EXPECT_THAT(status, HasCode(fault.code));
+    ASSERT_THAT(init.Disarm(), IsOk());
+    if (!status.ok()) {
+      EXPECT_THAT(TryRunPod(sandbox), IsOk()) << "the retry";
+    }
+    RemoveAllPods();
+    ASSERT_EQ(AwaitCensus(daemon(), census_before()), "");
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Init, InitFaultTest, testing::Values("--user-namespace", "--namespaces"),
                          FaultCaseName);
 
 // At the daemon's start.

@@ -6,6 +6,7 @@
 #include "image/manifest.h"
 #include "image/pull/artifact.h"
 #include "image/pull/auth_challenge.h"
+#include "image/pull/content_range.h"
 #include "image/puller_protocol.h"
 #include "image/reference.h"
 
@@ -107,6 +108,13 @@ CRISP_FUZZ(auth_challenge) {
       CRISP_REQUIRE(challenge.Param(name) == value);
     }
   }
+}
+
+CRISP_FUZZ(content_range) {
+  const auto range = ParseContentRange(std::string(input));
+  if (!range.ok()) return;
+  CRISP_REQUIRE(range->first >= 0 && range->first <= range->last);
+  CRISP_REQUIRE(range->total == -1 || range->last < range->total);
 }
 
 CRISP_FUZZ(puller_message) {

@@ -5,13 +5,16 @@ usage: make_corpus.py [DIRECTORY]     (default: corpus/ beside this file)
 
 The same files come out each time; other files in the directory (what a fuzzer found) stay.
 """
+import base64
 import gzip
 import json
 import pathlib
+import re
 import struct
 import sys
 import zlib
 
+HERE = pathlib.Path(__file__).resolve().parent
 SHA = "sha256:" + "0123456789abcdef" * 4
 SHA2 = "sha256:" + "fedcba9876543210" * 4
 SHA512 = "sha512:" + "0123456789abcdef" * 8
@@ -85,11 +88,15 @@ each("auth_challenge", [
     "Bearer realm=,service=,,", 'Negotiate abc==, Basic realm="z"', ", ,", "Bearer =x", '"', "a=b",
     'Bearer realm = "x" , service= y'])
 
-request = {"type": "request", "version": 3, "operation": "pull", "reference": "docker.io/library/x:y",
+each("content_range", [
+    "bytes 0-8388607/268435456", "bytes 7-9/*", "bytes */10", "bytes 9-7/10", "bytes 0-10/10", "bytes 1-",
+    "Bytes 0-0/1", "bytes -1-2/3", "bytes 0-99999999999999999999/*", "items 0-1/2", "bytes 1-2/3, bytes 4-5/6"])
+
+request = {"type": "request", "version": 5, "operation": "pull", "reference": "docker.io/library/x:y",
            "endpoints": [{"url": "https://r", "repository": "x", "headers": {"a": "b"}, "ca_files": ["c"],
                           "resolve": True, "pull": True, "auth": {"username": "u", "password": "p"}}],
            "os": "linux", "architecture": "amd64", "layers_dir": "/l", "tmp_dir": "/t",
-           "parallel_layers": 3, "stall_seconds": 60}
+           "parallel_layers": 3, "parallel_ranges": 4, "stall_seconds": 60}
 layer = {"type": "layer", "layer": 1, "dir": "l1", "size": 10, "inodes": 2, "tied": True, "have": True,
          "key": "k", "opaque_root": False, "received": 5}
 image = {"type": "image", "id": SHA, "dir": "i", "names": ["a:b"], "resolved_digest": SHA,
@@ -97,7 +104,7 @@ image = {"type": "image", "id": SHA, "dir": "i", "names": ["a:b"], "resolved_dig
 seed("puller_message", "request", request)
 seed("puller_message", "import", dict(request, operation="import", path="/a.tar", name="x"))
 seed("puller_message", "version", dict(request, version=99))
-seed("puller_message", "numbers", dict(request, parallel_layers=2**63, stall_seconds=-(2**63)))
+seed("puller_message", "numbers", dict(request, parallel_layers=2**63, parallel_ranges=-1, stall_seconds=-(2**63)))
 seed("puller_message", "layer", layer)
 seed("puller_message", "layer_bad", dict(layer, layer=-1, size=2**64))
 seed("puller_message", "image", image)
@@ -178,6 +185,39 @@ each("signing_keys", [
     "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE4EL9YGn8tVoDYj+4bUIQLDELNhHT\n"
     "cbM8Na+bv4uNlmPpT0HpfCQUhqUSWe9IGTg4vnI/ZcH+TQMNcQCUbMBkkg==\n-----END PUBLIC KEY-----\n",
     "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n"])
+
+
+# What skopeo has made for the unit tests is the seed of what is in annotations.
+SKOPEO = {name: "".join(re.findall(r'"(.*)"', text)).replace("\\n", "\n") for name, text in re.findall(
+    r"char (kSkopeo\w+)\[\] =(.*?);", (HERE / "../unit/image/skopeo_layer.h").read_text(), re.S)}
+jwe = json.loads(base64.b64decode(SKOPEO["kSkopeoJwe"]))
+flat = {k: jwe[k] for k in ("iv", "ciphertext", "tag", "encrypted_key")}
+
+
+def b64url(text):
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+each("jwe", [
+    jwe, dict(flat, protected=b64url('{"alg":"RSA-OAEP-256","enc":"A128GCM"}')),
+    dict(flat, unprotected={"enc": "A192GCM"}, header={"alg": "ECDH-ES+A128KW", "apu": "QQ", "apv": "Qg",
+         "epk": jwe["recipients"][1]["header"]["epk"]}),
+    dict(flat, aad="QQ", protected=b64url('{"enc":"A256GCM","zip":"DEF","kid":"x"}')),
+    dict(flat, protected=b64url('{"enc":"A256GCM"}'), unprotected={"enc": 1}, recipients=[{}, None, 1]),
+    dict(flat, protected="*"), {"recipients": [{}] * 70, "unprotected": {"enc": "A256GCM"}}, [], "{"])
+envelope = base64.b64decode(SKOPEO["kSkopeoPkcs7"])
+each("pkcs7_envelope", [
+    envelope, envelope + b"x", envelope.replace(b"\x01\x07\x03", b"\x01\x07\x01"), envelope[:30],
+    envelope.replace(b"\x84\x0c", b"\x04\x0c"), b"\x30\x80\x00\x00", b"\x30\x84\xff\xff\xff\xff"])
+public = SKOPEO["kSkopeoPublic"]
+each("layer_annotations", [
+    "\n".join([SKOPEO["kSkopeoJwe"], SKOPEO["kSkopeoPkcs7"], public]),
+    "\n".join([SKOPEO["kSkopeoJwe"] + "," + SKOPEO["kSkopeoJwe"], "", public]),
+    "\n".join(["", SKOPEO["kSkopeoPkcs7"] + ",", public]), "\n\n" + public, "e30=\n\ne30=", "*\n*\n*"])
+options = {"symkey": "A" * 43 + "=", "digest": SHA, "cipheroptions": {"nonce": "A" * 22 + "=="}}
+each("wrapped_options", [
+    options, dict(options, symkey="QQ=="), dict(options, cipheroptions={}), dict(options, cipheroptions=1),
+    dict(options, symkey=["x"]), [], "{", "\"\\ud800\""])
 
 
 def frame(text, size=None):
@@ -540,6 +580,23 @@ each("cni_failure", [
     "\n" + json.dumps({"cniVersion": "1.0.0", "code": 3, "msg": "unknown container", "details": "d"}),
     "stderr text\n{\"code\": 11, \"msg\": \"try again\"}", "panic: x\n", "\n", "a\n{\"code\":\"7\",\"msg\":7}",
     "\n{\"code\":1e300,\"msg\":\"m\"}", "\n[]", b"\xff\n{\"msg\":\"\xff\"}", "\n{\"code\":-4294967293}"])
+each("mount_table", [
+    "29 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+    "30 29 0:26 / /proc rw,nosuid master:2 propagate_from:3 - proc proc rw\n",
+    "31 29 0:27 / /a\\040b\\011c\\134d rw - tmpfs none rw,size=1k\n", "32 29 0:28 / /x rw\n", "1 2 3 4 5 6 7\n",
+    "1 2 3 4 \\ 6 - \\04", "1 2 3 4 \\999\\xyz 6 -\n\n", "a b c d /e f shared:1 shared: master: - x",
+    "33 29 0:29 / /name\xff\xfe rw shared:9 - overlay overlay rw,lowerdir=/a:/b - shared:1"])
+each("stop_signal", ["SIGTERM", "term", "15", "0", "64", "65", "-1", "+9", "SIGRTMIN", "SIGRTMIN+3", "RTMAX-14",
+                     "SIGRTMIN+31", "SIGRTMINPLUS3", "SIGRTMAXMINUS1", "SIGRTMAX+1", "SIG", "", "SIGSIGTERM",
+                     "9 ", " 9", "9\0", "99999999999999999999"])
+each("workload_annotation", [
+    '{"cpushares": 100, "cpuset": "0-1"}', '{"cpulimit": "500"}', '{"cpulimit": 500}', '{"cpuquota": -1}',
+    '{"cpuquota": 1e400}', '{"cpuperiod": 1099511627776}', '{"cpushares": 1.5}', '{"cpuset": null}', "[]", "{", "null",
+    '{"other": 1}', '{"cpushares": true}', '{"cpushares": NaN}', '{"cpuset": "\\ud800"}', '{"a":' * 120])
+each("sysctl_name", ["net.ipv4.ip_forward", "net/ipv4/conf/eth0.100/forwarding", "net.ipv4.conf.eth0/100.forwarding",
+                     "kernel.shmmax", "kernel.sem", "fs.mqueue.msg_max", "kernel.panic", "net.", "net", "net/../kernel/x",
+                     "net...kernel.x", "net.ipv4/../..x", "kernel.shm/../x", "kernel/shm../x", "/net.x", "net//x", ""])
+each("cpu_list", ["0", "0-3", "0-3,5,7-9", "3-1", "0-", "-1", ",", "0,", "00-01", "4294967296", "0 - 1", "1-2-3", ""])
 each("quantity", ["10M", "1.5Gi", "2e6", "500k", "0", "-1", "1E400", "1e-3", ".5", "5.", "", "M", "1MM", "1 M",
                   "9223372036854775807", "18446744073709551616", "0x10", "1Ei", "99999Ei", "1.0000000001u",
                   "nan", "inf", "1e", "1e+", "+1k", "1n"])

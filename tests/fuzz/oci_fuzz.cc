@@ -4,12 +4,14 @@
 #include "oci/base_spec.h"
 #include "oci/cdi_spec.h"
 #include "oci/hook_file.h"
+#include "oci/mount_table.h"
 #include "oci/runtime_errors.h"
 #include "oci/runtime_features.h"
 #include "oci/runtime_json.h"
 #include "oci/seccomp.h"
 #include "oci/seccomp_notify.h"
 #include "oci/spec.h"
+#include "oci/spec_builder.h"
 
 namespace crisp::oci {
 
@@ -49,6 +51,27 @@ CRISP_FUZZ(spec_process) {
   CRISP_REQUIRE(again.ok());
   const Result<std::string> json_again = ToJson(*again);
   CRISP_REQUIRE(json_again.ok() && *json_again == *json);
+}
+
+// The kernel's table, in which mount points and options are others' words.
+CRISP_FUZZ(mount_table) {
+  for (const MountEntry& entry : ParseMountTable(input)) {
+    CRISP_REQUIRE(entry.point.size() <= input.size());
+    CRISP_REQUIRE(IsAtOrBelow(entry.point, entry.point));
+    if (entry.shared) CRISP_REQUIRE(input.find(" shared:") != std::string_view::npos);
+  }
+}
+
+// An image's StopSignal.
+CRISP_FUZZ(stop_signal) {
+  const Result<int> signal = ParseSignal(std::string(input));
+  if (!signal.ok()) {
+    CRISP_REQUIRE(signal.status().code() == Code::kInvalidArgument);
+    return;
+  }
+  CRISP_REQUIRE(*signal >= 1 && *signal <= 64);
+  const Result<int> again = ParseSignal(Cat(*signal));
+  CRISP_REQUIRE(again.ok() && *again == *signal);
 }
 
 CRISP_FUZZ(accounts) {

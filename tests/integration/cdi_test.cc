@@ -148,7 +148,10 @@ TEST_P(CdiTest, RefusalsNameDeviceAndPlaces) {
   (*config.mutable_annotations())["cdi.k8s.io/x"] = "vendor.com/gpu";
   EXPECT_THAT(Create(config), HasCode(Code::kInvalidArgument));
 
-  EXPECT_THAT(StatusInfo("leftOut"), HasSubstr("bad.json: devices: is missing or empty"));
+  EXPECT_TRUE(Eventually([&] {  // the directories are watched
+    return StatusInfo("leftOut").find("bad.json: devices: is missing or empty") !=
+           std::string::npos;
+  })) << StatusInfo("leftOut");
   const RunOutput check = Must(daemon().Crisp({"config", "check"}));
   EXPECT_THAT(check.stdout_data, AllOf(HasSubstr(Cat("ok  runtime ", GetParam(), ": ", GetParam())),
                                        HasSubstr("left out  CDI specs: "), HasSubstr("bad.json")));
@@ -177,6 +180,10 @@ TEST_P(CdiTest, HooksOfDirectories) {
     return Must(ReadFile(trace)) == "1-prestart\n2-always\n2-always\n";
   })) << Must(ReadFile(trace));
   EXPECT_THAT(StatusInfo("leftOut"), HasSubstr("5-bad.json: version: is missing"));
+  ASSERT_EQ(::unlink(daemon().Path("hooks/5-bad.json").c_str()), 0);
+  EXPECT_TRUE(Eventually([&] {  // no container asks; the watch does
+    return StatusInfo("leftOut").find("5-bad.json") == std::string::npos;
+  })) << StatusInfo("leftOut");
   EXPECT_THAT(TryStop(id, 0), IsOk());
 
   Write("hooks/6-missing.json",

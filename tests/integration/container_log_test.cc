@@ -63,6 +63,21 @@ TEST_P(ContainerLogTest, LongLinesArePartial) {
   EXPECT_EQ(lines[4].content, "end");
 }
 
+// A question without a newline: whoever looks at the log sees it while the program waits.
+TEST_P(ContainerLogTest, AnUnfinishedLineIsSeenInAQuietMoment) {
+  const auto config = ShellConfig(
+      "c", "printf 'go on? '; while test ! -e /go; do sleep 0.05; done; echo yes; exec top");
+  const std::string id = StartContainer(pod_, config, sandbox_);
+  const std::string path = LogPath(sandbox_, config);
+  EXPECT_TRUE(Eventually([&] { return LogText(path) == "go on? "; }));
+  Shell(id, "touch /go");
+  EXPECT_TRUE(Eventually([&] { return LogText(path).starts_with("go on? yes\n"); }));
+  const auto lines = ReadLog(path);
+  ASSERT_GE(lines.size(), 2u);
+  EXPECT_EQ(lines[0].tag, "P");
+  EXPECT_EQ(lines[1].tag, "F");
+}
+
 TEST_P(ContainerLogTest, NothingIsLost) {
   const auto config = ShellConfig("c", "seq 1 200000");
   const std::string text = LogText(Run(config));

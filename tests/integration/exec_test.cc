@@ -1,4 +1,5 @@
 // ExecSync: results, limits, and what must be gone afterwards (cri-contract section 11).
+#include <mutex>
 #include <thread>
 
 #include "base/cgroup_dir.h"
@@ -102,6 +103,33 @@ TEST_P(ExecTest, OutputIsCapped) {
   EXPECT_GT(response.stdout().size() + response.stderr().size(), 8u << 20);
   EXPECT_LT(response.ByteSizeLong(), 16u << 20);
   EXPECT_EQ(response.stdout().find_first_not_of('x'), std::string::npos);
+}
+
+// What commands write must not become the daemon's memory: 64 MiB for all that run at a time, and
+// what a probe needs for each of them.
+TEST_P(ExecTest, OutputOfAllTogetherIsCapped) {
+  constexpr int kCommands = 8;
+  constexpr size_t kEach_bytes = 15'000'000;
+  std::vector<std::thread> callers;
+  std::mutex mutex;
+  size_t all = 0;
+  for (int i = 0; i < kCommands; ++i) {
+    callers.emplace_back([&] {
+      const std::string script =
+          Cat("head -c ", kEach_bytes, " /dev/zero | tr '\\0' x; sleep ", PatientSeconds(3));
+      const auto response = Must(TryExec(id_, {"sh", "-c", script}, PatientSeconds(20)));
+      EXPECT_EQ(response.exit_code(), 0);
+      EXPECT_GE(response.stdout().size(), 64u << 10);
+      const std::lock_guard lock(mutex);
+      all += response.stdout().size();
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_GT(all, 60u << 20);
+  EXPECT_LE(all, (64u << 20) + kCommands * (64u << 10));
+  // And it is given back.
+  const auto after = Must(TryExec(id_, {"sh", "-c", Cat("head -c ", kEach_bytes, " /dev/zero")}));
+  EXPECT_EQ(after.stdout().size(), kEach_bytes);
 }
 
 TEST_P(ExecTest, ManyAtOnceAndNothingIsLeft) {

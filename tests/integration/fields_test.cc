@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 
 #include "base/cgroup_dir.h"
 #include "base/core/file.h"
@@ -96,6 +97,28 @@ TEST_P(FieldsTest, SeccompProfilesAreChecked) {
               IsOk());
   EXPECT_EQ(Shell(Start(config), "mkdir /x 2>/dev/null || echo denied"), "denied\n")
       << "unknown calls are skipped";
+}
+
+// crisp's own profile: what it allows depends on the capabilities.
+TEST_P(FieldsTest, DefaultSeccompProfile) {
+  const auto start = [this](const std::string& name, bool profile, bool admin) {
+    auto config = ContainerConfig(name, {"top"});
+    // Its default profile has no mounts.
+    Context(&config)->mutable_apparmor()->set_profile_type(v1::SecurityProfile::Unconfined);
+    if (profile) {
+      Context(&config)->mutable_seccomp()->set_profile_type(v1::SecurityProfile::RuntimeDefault);
+    }
+    if (admin) Context(&config)->mutable_capabilities()->add_add_capabilities("SYS_ADMIN");
+    return Start(config);
+  };
+  const char* const script = "unshare -m true 2>/dev/null && echo yes || echo no";
+  EXPECT_EQ(Shell(start("admin", true, true), script), "yes\n");
+  EXPECT_EQ(Shell(start("plain", true, false), script), "no\n");
+  // Not the missing capability alone: a user namespace needs none.
+  const char* const user = "unshare -U true 2>/dev/null && echo yes || echo no";
+  if (Shell(start("unconfined", false, false), user) == "yes\n") {
+    EXPECT_EQ(Shell(start("confined", true, false), user), "no\n");
+  }
 }
 
 TEST_P(FieldsTest, ProcMountUnmasked) {
@@ -238,7 +261,12 @@ TEST_P(FieldsTest, SecurityModulesOfTheHost) {
   auto config = ContainerConfig("selinux", {"top"});
   Context(&config)->mutable_selinux_options()->set_level("s0:c1,c2");
   if (!PathExists("/sys/fs/selinux/enforce")) {
+    v1::Mount* mount = config.add_mounts();
+    mount->set_host_path(daemon().Path("volume"));
+    mount->set_container_path("/volume");
+    mount->set_selinux_relabel(true);
     EXPECT_EQ(Shell(Start(config), "echo runs"), "runs\n");
+    EXPECT_LT(::getxattr(daemon().Path("volume").c_str(), "security.selinux", nullptr, 0), 0);
   }
   config = ContainerConfig("apparmor", {"top"});
   Context(&config)->mutable_apparmor()->set_profile_type(v1::SecurityProfile::Localhost);

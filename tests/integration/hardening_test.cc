@@ -2,6 +2,7 @@
 // containers can do with a log directory, and which limits and environment are passed on.
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -117,6 +118,22 @@ TEST_P(HardeningTest, OtherUsersOfTheNodeSeeNothingOfPods) {
     EXPECT_EQ(mode(path), 0600u) << path;
   }
   EXPECT_EQ(mode("run/crisp.sock"), 0660u);
+}
+
+// The files that a pod shares are in memory of their own, not in the node's /run.
+TEST_P(HardeningTest, AContainerCannotFillTheNodesRun) {
+  const std::string id = StartContainer(pod_, ContainerConfig("c", {"top"}), sandbox_);
+  struct statvfs before {};
+  ASSERT_EQ(::statvfs(daemon().Path("run").c_str(), &before), 0);
+  const auto filled =
+      Must(TryExec(id, {"dd", "if=/dev/zero", "of=/etc/hosts", "bs=1M", "count=40"}));
+  EXPECT_NE(filled.exit_code(), 0);
+  EXPECT_THAT(filled.stderr(), HasSubstr("No space left"));
+  struct statvfs after {};
+  ASSERT_EQ(::statvfs(daemon().Path("run").c_str(), &after), 0);
+  EXPECT_GE(after.f_bfree + (1 << 20) / after.f_frsize, before.f_bfree);
+  EXPECT_EQ(Shell(id, ": >/etc/hosts; echo 127.0.0.1 x >>/etc/hosts; cat /etc/hosts"),
+            "127.0.0.1 x\n");
 }
 
 TEST_P(HardeningTest, TheRaisedDescriptorLimitIsCrispdsAlone) {

@@ -4,6 +4,7 @@
 #include "base/core/file.h"
 #include "image_fixture.h"
 #include "tests/support/pod_test.h"
+#include "tests/support/surroundings.h"
 
 namespace crisp::test {
 namespace {
@@ -17,6 +18,12 @@ using testing::StartsWith;
 
 class ImageVolumeTest : public PodTest {
  protected:
+  // For the last test.
+  static void SetUpTestSuite() {
+    if (!InSurroundings() || TmpfsHasIdmaps()) return;
+    ASSERT_THAT(run_on_disk_.Enter(), IsOk());
+  }
+  static void TearDownTestSuite() { EXPECT_THAT(run_on_disk_.Leave(), IsOk()); }
   void SetUp() override {
     PodTest::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
@@ -94,6 +101,9 @@ class ImageVolumeTest : public PodTest {
   size_t layers_before_ = 0;
   v1::PodSandboxConfig sandbox_;
   std::string pod_;
+
+ private:
+  static inline RunOnDisk run_on_disk_;
 };
 
 TEST_P(ImageVolumeTest, WholeImagesAndParts) {

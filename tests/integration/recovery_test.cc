@@ -2,12 +2,16 @@
 // or can be finished by the client, nothing is lost or left.
 #include <poll.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <thread>
 
 #include "base/core/file.h"
+#include "base/database.h"
 #include "tests/support/pod_test.h"
+#include "tests/support/reboot.h"
 
 namespace crisp::test {
 namespace {
@@ -148,6 +152,93 @@ TEST_P(RecoveryTest, AMonitorThatWasKilled) {
   EXPECT_EQ(status.state(), v1::CONTAINER_EXITED);
   EXPECT_EQ(status.exit_code(), 255);
   EXPECT_EQ(status.reason(), "Unknown");
+}
+
+TEST_P(RecoveryTest, AReboot) {
+  auto sandbox = SandboxConfig("pod");
+  sandbox.add_port_mappings()->set_container_port(80);
+  const std::string pod = RunPod(sandbox);
+  const std::string running = StartContainer(pod, ContainerConfig("a", {"top"}), sandbox);
+  const std::string exited = StartContainer(pod, ShellConfig("b", "exit 5"), sandbox);
+  AwaitExit(exited);
+  const int pid = PidOf(running);
+  ASSERT_THAT(daemon().StopGracefully(), IsOk());
+  const auto reboot = Must(Reboot::Of(daemon(), {pid}));
+  ASSERT_THAT(daemon().Start(), IsOk());
+  EXPECT_EQ(PodStatusOf(pod).state(), v1::SANDBOX_NOTREADY);
+  const auto status = StatusOf(running);
+  EXPECT_EQ(status.state(), v1::CONTAINER_EXITED);
+  EXPECT_EQ(status.exit_code(), 255);
+  EXPECT_EQ(status.reason(), "Unknown");
+  EXPECT_THAT(status.message(), testing::HasSubstr("restarted"));
+  EXPECT_GE(status.finished_at(), status.started_at());
+  EXPECT_EQ(StatusOf(exited).exit_code(), 5);
+  // As a kubelet does: the old pod goes, a new one of the same name comes.
+  EXPECT_THAT(TryStopPod(pod), IsOk());
+  EXPECT_THAT(TryRemovePod(pod), IsOk());
+  sandbox.mutable_metadata()->set_attempt(1);
+  const std::string next = RunPod(sandbox);
+  const std::string id = StartContainer(next, ContainerConfig("a", {"top"}), sandbox);
+  KillAndRestart();
+  EXPECT_EQ(StatusOf(id).state(), v1::CONTAINER_RUNNING) << "of this boot";
+  EXPECT_EQ(PodStatusOf(next).state(), v1::SANDBOX_READY);
+  RemoveAllPods();
+}
+
+// A state directory on a disk outlives the restart; nothing else of this pod would show it.
+TEST_P(RecoveryTest, ARebootThatKeepsTheStateDirectory) {
+  auto sandbox = SandboxConfig("pod");
+  auto config = ContainerConfig("c", {"top"});
+  for (v1::NamespaceOption* options :
+       {sandbox.mutable_linux()->mutable_security_context()->mutable_namespace_options(),
+        config.mutable_linux()->mutable_security_context()->mutable_namespace_options()}) {
+    options->set_network(v1::NODE);
+    options->set_ipc(v1::NODE);
+  }
+  const std::string pod = RunPod(sandbox);
+  const std::string id = StartContainer(pod, config, sandbox);
+  ASSERT_THAT(daemon().StopGracefully(), IsOk());
+  const std::string file = Cat(daemon().state(), "/boot_id");
+  const std::string now = Must(ReadFile("/proc/sys/kernel/random/boot_id"));
+  EXPECT_EQ(Must(ReadFile(file)), now);
+  ASSERT_THAT(WriteFile(file, "00000000-1111-2222-3333-444444444444\n"), IsOk());
+  ASSERT_THAT(daemon().Start(), IsOk());
+  EXPECT_EQ(PodStatusOf(pod).state(), v1::SANDBOX_NOTREADY);
+  EXPECT_EQ(StatusOf(id).state(), v1::CONTAINER_EXITED);
+  EXPECT_THAT(StatusOf(id).message(), testing::HasSubstr("restarted"));
+  EXPECT_EQ(Must(ReadFile(file)), now);
+  // Without the file, as an earlier version left it, the same boot is no other one.
+  sandbox.mutable_metadata()->set_attempt(1);
+  const std::string next = RunPod(sandbox);
+  const std::string running = StartContainer(next, config, sandbox);
+  ASSERT_THAT(daemon().StopGracefully(), IsOk());
+  ASSERT_EQ(::unlink(file.c_str()), 0);
+  ASSERT_THAT(daemon().Start(), IsOk());
+  EXPECT_EQ(PodStatusOf(next).state(), v1::SANDBOX_READY);
+  EXPECT_EQ(StatusOf(running).state(), v1::CONTAINER_RUNNING);
+  EXPECT_EQ(Must(ReadFile(file)), now);
+}
+
+// What is left when a container was undone and its row could not be deleted.
+TEST_P(RecoveryTest, ARowWithoutSandboxIsDropped) {
+  const auto sandbox = SandboxConfig("pod");
+  const std::string pod = RunPod(sandbox);
+  CreateContainer(pod, ContainerConfig("c", {"top"}), sandbox);
+  ASSERT_THAT(daemon().StopGracefully(), IsOk());
+  {
+    constexpr std::array<std::string_view, 3> kKnown = {"", "", ""};
+    auto db = Must(Database::Open(Cat(daemon().root(), "/pods.db"), Durability::kNormal, kKnown));
+    const std::string nobody(64, 'f');
+    for (const std::string& sql :
+         {std::string("CREATE TEMP TABLE orphan AS SELECT * FROM containers"),
+          Cat("UPDATE orphan SET id = '", nobody, "', sandbox = '", nobody, "'"),
+          std::string("INSERT INTO containers SELECT * FROM orphan")}) {
+      ASSERT_THAT(db->Execute(sql), IsOk());
+    }
+  }
+  ASSERT_THAT(daemon().Start(), IsOk());
+  EXPECT_THAT(Must(ReadFile(daemon().Path("crispd.log"))),
+              testing::HasSubstr("row of a container without sandbox dropped"));
 }
 
 // The daemon dies at a moment within each operation; then the client repeats what it did, as a

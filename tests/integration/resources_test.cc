@@ -80,7 +80,11 @@ TEST_P(ResourcesTest, DefaultsFromConfiguration) {
   const std::string id = StartContainer(pod, config, sandbox_);
   EXPECT_TRUE(Eventually([&] { return LogText(LogPath(sandbox_, config)) == "321\n654\n0\n"; }))
       << LogText(LogPath(sandbox_, config));
-  EXPECT_EQ(Shell(id, "ulimit -n; ulimit -Hn"), "321\n654\n") << "execs as well";
+  // Execs as well. (In runc 1.1.5 Go's own raising of the soft limit races with that, and wins
+  // always on some machines: runc issue 4195.)
+  const bool may_race = std::string(GetParam()) == "runc";
+  EXPECT_THAT(Shell(id, "ulimit -n; ulimit -Hn"),
+              testing::AnyOf("321\n654\n", may_race ? "654\n654\n" : "321\n654\n"));
   EXPECT_EQ(ControlOf(id, "pids.max"), "77");
   v1::UpdateContainerResourcesRequest update;
   update.set_container_id(id);

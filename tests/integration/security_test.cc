@@ -125,6 +125,13 @@ TEST_P(SecurityTest, Privileged) {
   EXPECT_EQ(Shell(id, "grep Seccomp: /proc/self/status"), "Seccomp:\t0\n");
   EXPECT_EQ(Shell(id, "mount -t tmpfs none /mnt && echo mounted"), "mounted\n");
   EXPECT_EQ(Shell(id, "test -w /proc/sys/kernel/hostname && echo writable"), "writable\n");
+  EXPECT_THAT(Shell(id, "grep ' /sys ' /proc/self/mountinfo"), HasSubstr(" /sys rw"));
+  // All nodes of the host's /dev, but not its terminals and file systems.
+  if (PathExists("/dev/kmsg")) {
+    EXPECT_EQ(Shell(id, "true </dev/kmsg && echo opened"), "opened\n");
+  }
+  EXPECT_EQ(Shell(id, "mknod /tmp/full c 1 7 && echo x >/tmp/full 2>/dev/null || echo full"),
+            "full\n");
 
   const auto plain = SandboxConfig("plain");
   const std::string plain_pod = RunPod(plain);

@@ -1,10 +1,8 @@
 // Pods in user namespaces (cri-contract 6.2), seen from inside and from outside.
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <filesystem>
 
 #include "base/core/file.h"
@@ -33,32 +31,15 @@ std::string OwnerOf(const std::string& path) {
   return Cat(st.st_uid, ':', st.st_gid);
 }
 
-// tmpfs has idmapped mounts since Linux 6.3.
-bool TmpfsHasIdmaps() {
-  utsname name{};
-  int major = 0;
-  int minor = 0;
-  if (::uname(&name) != 0 || std::sscanf(name.release, "%d.%d", &major, &minor) != 2) return false;
-  return major > 6 || (major == 6 && minor >= 3);
-}
-
 class UsernsTest : public PodTest {
  protected:
   // The daemon's directories are below /run, a tmpfs of this test's own: where that is no file
-  // system for mapped layers, they come to the disk. Not with systemd, which has its sockets there.
+  // system for mapped layers, they come to the disk.
   static void SetUpTestSuite() {
-    if (!InSurroundings() || UsesSystemd() || TmpfsHasIdmaps()) return;
-    char name[] = "/var/tmp/crisp-userns-XXXXXX";
-    ASSERT_NE(::mkdtemp(name), nullptr);
-    disk_ = name;
-    ASSERT_EQ(::chmod(name, 0755), 0);
-    ASSERT_THAT(BindMount(disk_, "/run"), IsOk());
+    if (!InSurroundings() || TmpfsHasIdmaps()) return;
+    ASSERT_THAT(run_on_disk_.Enter(), IsOk());
   }
-  static void TearDownTestSuite() {
-    if (disk_.empty()) return;
-    EXPECT_EQ(::umount2("/run", MNT_DETACH), 0);
-    std::filesystem::remove_all(disk_);
-  }
+  static void TearDownTestSuite() { EXPECT_THAT(run_on_disk_.Leave(), IsOk()); }
   void SetUp() override {
     PodTest::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
@@ -112,7 +93,7 @@ class UsernsTest : public PodTest {
   std::string host_;
 
  private:
-  static inline std::string disk_;
+  static inline RunOnDisk run_on_disk_;
 };
 
 TEST_P(UsernsTest, MapsAndOwnersFromBothSides) {

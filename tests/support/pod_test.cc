@@ -82,8 +82,10 @@ Status PodTest::Build() {
   TestDaemonOptions options;
   options.runtime = Runtime();
   options.directory = Cat("/run/t", ++tests);
+  options.more_config = MoreConfig();
   daemon_ = std::make_unique<TestDaemon>(options);
   CRISP_RETURN_IF_ERROR(daemon_->Prepare());
+  CRISP_RETURN_IF_ERROR(BeforeStart());
   const std::string image = CRISP_TRY(EnsureBusyboxLayout());
   CRISP_RETURN_IF_ERROR(daemon_->Start());
   RunOutput imported = CRISP_TRY(daemon_->Crisp({"image", "import"}, {image}));

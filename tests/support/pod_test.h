@@ -40,6 +40,10 @@ class PodTest : public testing::TestWithParam<std::string> {
   void TearDown() override;
   // The default handler of the daemon; a suite with another parameter says which.
   virtual std::string Runtime() const { return GetParam(); }
+  // For suites whose daemon has other settings or stands on something of its own: before it starts
+  // for the first time, when its directories are there.
+  virtual std::string MoreConfig() const { return ""; }
+  virtual Status BeforeStart() { return OkStatus(); }
 
   TestDaemon& daemon() { return *daemon_; }
   CriClient& client() { return daemon_->client(); }

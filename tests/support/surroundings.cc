@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,7 +15,9 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
+#include <system_error>
 #include <vector>
 
 #include "base/cgroup_dir.h"
@@ -100,6 +103,11 @@ Status DelegateControllers(const CgroupLayout& layout, const CgroupDir& subtree)
   return subtree.WriteFile("", "cgroup.subtree_control", wanted);
 }
 
+// What of the machine's /run is needed to speak to systemd.
+std::vector<std::string> KeptInRun() {
+  return UsesSystemd() ? std::vector<std::string>{"dbus", "systemd"} : std::vector<std::string>{};
+}
+
 // An empty /run, in which `kept` directories of the old one are still seen.
 Status MountRun(const std::vector<std::string>& kept) {
   const std::string fresh = "/tmp";  // any directory; it is covered for a moment only
@@ -116,11 +124,11 @@ Status MakeMachine(const CgroupLayout& layout) {
   // First away from the host, then shared inside: bidirectional propagation needs shared mounts.
   CRISP_RETURN_IF_ERROR(Mount("none", "/", "", MS_REC | MS_PRIVATE, ""));
   if (UsesSystemd()) {
-    CRISP_RETURN_IF_ERROR(MountRun({"dbus", "systemd"}));
+    CRISP_RETURN_IF_ERROR(MountRun(KeptInRun()));
   } else {
     CRISP_RETURN_IF_ERROR(Mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, ""));
     CRISP_RETURN_IF_ERROR(RemountCgroups(layout));
-    CRISP_RETURN_IF_ERROR(MountRun({}));
+    CRISP_RETURN_IF_ERROR(MountRun(KeptInRun()));
   }
   CRISP_RETURN_IF_ERROR(Mount("none", "/", "", MS_REC | MS_SHARED, ""));
   return BringLoopbackUp();
@@ -252,6 +260,43 @@ bool UsesSystemd() {
     std::exit(2);  // NOLINT(concurrency-mt-unsafe)
   }();
   return systemd;
+}
+
+bool TmpfsHasIdmaps() {
+  utsname name{};
+  int major = 0;
+  int minor = 0;
+  if (::uname(&name) != 0 || std::sscanf(name.release, "%d.%d", &major, &minor) != 2) return false;
+  return major > 6 || (major == 6 && minor >= 3);
+}
+
+Status RunOnDisk::Enter() {
+  char name[] = "/var/tmp/crisp-run-XXXXXX";
+  if (::mkdtemp(name) == nullptr) return Errno("mkdtemp ", name);
+  disk_ = name;
+  if (::chmod(name, 0755) != 0) return Errno("chmod ", name);
+  for (const std::string& kept : KeptInRun()) {
+    CRISP_RETURN_IF_ERROR(EnsureDirectory(JoinPath(disk_, kept)));
+    CRISP_RETURN_IF_ERROR(
+        BindMount(JoinPath("/run", kept), JoinPath(disk_, kept), /*recursive=*/true));
+  }
+  CRISP_RETURN_IF_ERROR(BindMount(disk_, "/run", /*recursive=*/true));
+  return Mount("none", "/run", "", MS_REC | MS_SHARED, "");
+}
+
+Status RunOnDisk::Leave() {
+  if (disk_.empty()) return OkStatus();
+  if (::umount2("/run", MNT_DETACH) != 0) return Errno("umount /run");
+  for (const std::string& kept : KeptInRun()) {
+    CRISP_RETURN_IF_ERROR(EnsureUnmounted(JoinPath(disk_, kept), /*detach=*/true));
+    // Before anything is removed: these were the machine's own.
+    if (::rmdir(JoinPath(disk_, kept).c_str()) != 0) return Errno("rmdir ", disk_, "/", kept);
+  }
+  std::error_code failed;
+  std::filesystem::remove_all(disk_, failed);
+  if (failed) return Internal("remove ", disk_, ": ", failed.message());
+  disk_.clear();
+  return OkStatus();
 }
 
 int RunInSurroundings(const std::function<int()>& body) {

@@ -42,6 +42,21 @@ bool UsesSystemd();
 // The process that every process of these surroundings descends from.
 pid_t SurroundingsInit();
 
+// Whether a tmpfs can be mounted with mapped ids: since Linux 6.3.
+bool TmpfsHasIdmaps();
+
+// A /run on the machine's disk instead of the tmpfs, for tests of what a tmpfs cannot do; systemd's
+// sockets are still seen there. Enter and Leave are called while no daemon runs: TestDaemon's
+// directories are below /run. A program that is killed in between leaves a directory in /var/tmp.
+class RunOnDisk {
+ public:
+  Status Enter();
+  Status Leave();  // without effect unless entered
+
+ private:
+  std::string disk_;
+};
+
 }  // namespace crisp::test
 
 #endif  // CRISP_TESTS_SUPPORT_SURROUNDINGS_H_

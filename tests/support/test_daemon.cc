@@ -75,7 +75,8 @@ Status TestDaemon::WriteConfig() const {
           "\ndefault_cgroup_parent: ", default_cgroup_parent(),
           "\nnetwork:\n  config_dir: ", cni_config_dir(), "\ndefault_runtime: ", options_.runtime,
           "\nruntimes:\n", runtimes, "binaries:\n", binaries,
-          "image:\n  registries:\n    127.0.0.1:5000:\n      plain_http: true\n"));
+          "image:\n  registries:\n    127.0.0.1:5000:\n      plain_http: true\n",
+          options_.more_config));
 }
 
 Status TestDaemon::WriteCniConfig() const {

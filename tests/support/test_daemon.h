@@ -23,6 +23,7 @@ struct TestDaemonOptions {
   std::string directory = "/run/t";
   std::string subnet = "10.88.77.0/24";  // of the bridge
   bool with_cni = true;
+  std::string more_config;  // YAML, behind the rest
 };
 
 class TestDaemon {

@@ -15,6 +15,7 @@
 //                   nothing           exit with 0
 //                   after N TEXT      do the work, then say TEXT on stderr and exit with N
 //                   flood N           N bytes on stderr, then do the work
+//                   gush N            N bytes on stdout, then do the work
 //                   slow N            wait N milliseconds, then do the work
 //                   refuse-hello      (monitor) answer crispd's hello as another protocol's monitor
 //          What it does is in the calls file before it is done.
@@ -196,6 +197,8 @@ void Do(const Fault& fault, const std::string& program, char** argv) {
     std::exit(code);
   } else if (fault.name == "flood") {
     WriteNoise(STDERR_FILENO, fault.number);
+  } else if (fault.name == "gush") {
+    WriteNoise(STDOUT_FILENO, fault.number);
   } else if (fault.name == "slow") {
     ::poll(nullptr, 0, code);
   } else if (fault.name == "refuse-hello") {

@@ -38,7 +38,7 @@ class ArtifactTest : public ImageFixture {
     if (!lease.ok()) return lease.status().message();
     const std::string target = dir_ / "view";
     EXPECT_TRUE(EnsureDirectory(target).ok());
-    const Status mounted = service().MountImage(**lease, target, -1);
+    const Status mounted = service().MountImage(**lease, target, {});
     if (!mounted.ok()) return mounted.message();
     const auto text = ReadFile(JoinPath(target, path));
     EXPECT_EQ(WriteFile(target + "/new", "").sys_errno(), EROFS);

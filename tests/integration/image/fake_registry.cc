@@ -51,6 +51,24 @@ FakeRequest ParseHead(const std::string& head) {
 
 }  // namespace
 
+FakeResponse BlobAnswer(const std::string& blob, const FakeRequest& request) {
+  FakeResponse out;
+  out.headers = {"Accept-Ranges: bytes"};
+  const std::string range = request.Header("range");
+  if (range.empty()) {
+    out.body = blob;
+    return out;
+  }
+  const size_t first = std::stoul(range.substr(6));
+  const std::string end = range.substr(range.find('-') + 1);
+  const size_t last = end.empty() ? blob.size() - 1 : std::stoul(end);
+  out.status = 206;
+  out.headers.push_back("Content-Range: bytes " + std::to_string(first) + "-" +
+                        std::to_string(last) + "/" + std::to_string(blob.size()));
+  out.body = blob.substr(first, last + 1 - first);
+  return out;
+}
+
 FakeRegistry::FakeRegistry() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -167,11 +185,7 @@ FakeResponse FakeRegistry::Content(const FakeRequest& request) {
   const std::string last = path.substr(path.rfind('/') + 1);
   FakeResponse out;
   if (request.target.find("/blobs/") != std::string::npos && blobs_.contains(last)) {
-    const std::string& blob = blobs_.at(last);
-    const std::string range = request.Header("range");  // "bytes=N-"
-    const size_t from = range.empty() ? 0 : std::stoul(range.substr(6));
-    out.status = range.empty() ? 200 : 206;
-    out.body = blob.substr(from);
+    return BlobAnswer(blobs_.at(last), request);
   } else if (request.target.find("/manifests/") != std::string::npos && manifests_.contains(last)) {
     out.body = manifests_.at(last).first;
     out.headers = {"Content-Type: " + manifests_.at(last).second};

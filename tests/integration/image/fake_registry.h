@@ -41,6 +41,9 @@ struct FakeResponse {
   std::function<void(int fd)> write_body;
 };
 
+// All of it, or as "Range: bytes=N-" and "bytes=N-M" say.
+FakeResponse BlobAnswer(const std::string& blob, const FakeRequest& request);
+
 class FakeRegistry {
  public:
   using Hook = std::function<std::optional<FakeResponse>(const FakeRequest&)>;

@@ -286,6 +286,106 @@ TEST_F(HostileRegistry, HostileArchives) {
   EXPECT_FALSE(PathExists(outside));
 }
 
+// Whoever reads the error in a pod's events knows where to look: image, layer and entry.
+TEST_F(HostileRegistry, EveryHostileEntryIsNamed) {
+  const auto device = [](const std::string& path) {
+    TarItem out;
+    out.path = path;
+    out.type = '3';
+    return out;
+  };
+  ASSERT_TRUE(WriteFile(dir_ / "secret", "untouched").ok());
+  const struct {
+    std::string archive;
+    Code code;
+    std::string entry;
+  } kCases[] = {
+      {TarBuilder().File("../up", "x").Build(), Code::kInvalidArgument, "entry ../up"},
+      {TarBuilder().File("/a/../../up", "x").Build(), Code::kInvalidArgument, "entry /a/../../up"},
+      {TarBuilder().Symlink("a", "b").Symlink("b", "a").File("a/f", "x").Build(),
+       Code::kInvalidArgument, "entry a/f"},
+      {TarBuilder().HardLink("l", "../../secret").Build(), Code::kInvalidArgument, "entry l"},
+      {TarBuilder().HardLink("l", dir_ / "secret").Build(), Code::kDataLoss, "entry l"},
+      {TarBuilder().Symlink("s", dir_ / "secret").HardLink("l", "s").HardLink("m", "l/x").Build(),
+       Code::kDataLoss, "entry m"},
+      {TarBuilder().File("d/.wh...", "").Build(), Code::kInvalidArgument, "entry d/.wh..."},
+      {TarBuilder().File("d/.wh..", "").Build(), Code::kInvalidArgument, "entry d/.wh.."},
+      {TarBuilder().Add(device("w")).Build(), Code::kInvalidArgument, "entry w"},
+      {TarBuilder().Pax({{"SCHILY.xattr.trusted.overlay.redirect", "/"}}).Dir("r").Build(),
+       Code::kInvalidArgument, "entry r"},
+      {TarBuilder().Pax({{"SCHILY.xattr.trusted.overlay.metacopy", "y"}}).File("m", "").Build(),
+       Code::kInvalidArgument, "entry m"},
+      {TarBuilder().File(std::string("\x1b[2J..\xff") + std::string(260, 'n'), "").Build(),
+       Code::kInvalidArgument, "entry \\x1b[2J..\\xff"},
+  };
+  for (const auto& one : kCases) {
+    SCOPED_TRACE(one.entry);
+    PutLayer(one.archive);
+    const auto result = Pull(registry_.host() + "/app:v1");
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(result.status().code(), one.code) << result.status().ToString();
+    EXPECT_THAT(result.status().message(),
+                testing::AllOf(HasSubstr("pull " + registry_.host() + "/app:v1"),
+                               HasSubstr("layer 2 of 2"), HasSubstr(one.entry)));
+    EXPECT_EQ(SettledCounts({}), StoreCounts{});
+    EXPECT_EQ(*ReadFile(dir_ / "secret"), "untouched");
+    EXPECT_FALSE(PathExists(dir_ / "up"));
+  }
+}
+
+// What looks odd but is allowed: it works, and stays inside.
+TEST_F(HostileRegistry, OddEntriesThatAreFine) {
+  TarItem fifo;
+  fifo.path = "fifo";
+  fifo.type = '6';
+  TarItem owned;
+  owned.path = "owned";
+  owned.data = "o";
+  owned.uid = 4294967294;
+  owned.gid = 3000000000;
+  ASSERT_TRUE(WriteFile(dir_ / "secret", "untouched").ok());
+  PutLayer(TarBuilder()
+               .File("/absolute", "a")
+               .File("./././dots", "d")
+               .File("\xff\xfe", "n")
+               .Add(fifo)
+               .Add(owned)
+               .Symlink("out", dir_.path())
+               .File("out/secret", "inside")
+               .Build());
+  const auto id = Pull(registry_.host() + "/app:v1");
+  ASSERT_TRUE(id.ok()) << id.status().message();
+  EXPECT_EQ(FileInImage(*id, "absolute"), "a");
+  EXPECT_EQ(FileInImage(*id, "dots"), "d");
+  EXPECT_EQ(FileInImage(*id, "\xff\xfe"), "n");
+  EXPECT_EQ(FileInImage(*id, "owned"), "o");
+  EXPECT_EQ(*ReadFile(dir_ / "secret"), "untouched");
+}
+
+// zstd:chunked is zstd with frames per file, and its table of contents and footer in frames that
+// readers skip.
+TEST_F(HostileRegistry, ZstdChunkedIsZstd) {
+  const std::string archive = TarBuilder().Dir("d").File("d/f", std::string(30000, 'z')).Build();
+  const auto skipped = [](const std::string& content) {
+    const auto n = static_cast<uint32_t>(content.size());
+    std::string out("\x50\x2a\x4d\x18", 4);
+    for (int shift = 0; shift < 32; shift += 8) out += static_cast<char>((n >> shift) & 0xff);
+    return out + content;
+  };
+  MadeLayer layer = ZstdLayer(archive);
+  layer.blob = ZstdLayer(archive.substr(0, 512)).blob + ZstdLayer(archive.substr(512)).blob +
+               skipped(std::string(700, 't')) + skipped("GNUlInUx and a footer");
+  const MadeImage made = MakeImage({layer});
+  Put(registry_, made);
+  const auto id = Pull(registry_.host() + "/app:v1");
+  ASSERT_TRUE(id.ok()) << id.status().message();
+  EXPECT_EQ(FileInImage(*id, "d/f").size(), 30000u);
+  layer.blob.resize(layer.blob.size() - 3);  // a footer that is cut
+  Put(registry_, MakeImage({layer}));
+  ASSERT_TRUE(service().Remove(*id).ok());
+  Fails(Code::kDataLoss, "layer 1 of 1");
+}
+
 TEST_F(HostileRegistry, Bombs) {
   options_.max_layer_bytes = 1 << 20;
   OpenService();
@@ -391,6 +491,28 @@ TEST_F(HostileRegistry, RangesThatWereNotAskedFor) {
     return out;
   });
   Fails(Code::kDataLoss, "asked for bytes from 40, got them from 7");
+}
+
+// Nobody has sent a byte, so no content tells whom not to ask again; there is an end nevertheless.
+TEST_F(HostileRegistry, AnswersWithoutAByteOfTheLayer) {
+  const std::string size = std::to_string(made_.layers[0].blob.size());
+  FakeResponse circle;
+  circle.status = 307;
+  circle.headers = {"Location: /v2/app" + LayerPath(0)};
+  Answer(LayerPath(0), circle);
+  Fails(Code::kInvalidArgument, "redirects");
+  Answer(LayerPath(0), Body(""));
+  Fails(Code::kDataLoss, "its descriptor says");
+  FakeResponse part = Body(made_.layers[0].blob.substr(7));
+  part.status = 206;
+  part.headers = {"Content-Range: bytes 7-" + std::to_string(made_.layers[0].blob.size() - 1) +
+                  "/" + size};
+  Answer(LayerPath(0), part);
+  Fails(Code::kDataLoss, "got them from 7");
+  part.body = made_.layers[0].blob;
+  part.headers = {"Content-Range: bytes 0-" + std::to_string(part.body.size() - 1) + "/1000000"};
+  Answer(LayerPath(0), part);
+  Fails(Code::kDataLoss, "the blob has 1000000 bytes");
 }
 
 TEST_F(HostileRegistry, LongestNamesAndDeepestPaths) {

@@ -46,7 +46,9 @@ MadeImage MakeImage(std::vector<MadeLayer> layers, Json runtime_config) {
   Json descriptors = Json::array();
   for (const MadeLayer& layer : layers) {
     diff_ids.push_back(Sha256(layer.archive));
-    descriptors.push_back(DescriptorOf(layer.blob, layer.media_type));
+    Json descriptor = DescriptorOf(layer.blob, layer.media_type);
+    if (!layer.annotations.is_null()) descriptor["annotations"] = layer.annotations;
+    descriptors.push_back(std::move(descriptor));
   }
   Platform host = HostPlatform();
   out.config = Json{{"os", host.os},
@@ -111,7 +113,7 @@ std::string ImageFixture::FileInImage(const std::string& image_id, const std::st
     if (!EnsureDirectory(base + name).ok()) return "(no directory)";
   }
   const Status mounted =
-      service_->MountRootfs(**lease, base + "/upper", base + "/work", base + "/merged", -1);
+      service_->MountRootfs(**lease, base + "/upper", base + "/work", base + "/merged", {});
   if (!mounted.ok()) return mounted.message();
   const auto text = ReadFile(base + "/merged/" + path);
   EXPECT_TRUE(WriteFile(base + "/merged/written", "by a container").ok());
@@ -126,7 +128,13 @@ StoreCounts ImageFixture::Counts() {
   out.tmp = Entries(dir_ / "store/layers/tmp");
   out.images = Entries(dir_ / "store/images");
   constexpr std::array<std::string_view, 2> kKnownSchema = {"", ""};
-  auto db = Database::Open(dir_ / "store/images.db", Durability::kFull, kKnownSchema);
+  // The service has it locked: a copy is read, with the part that is still in the log.
+  const std::string copy = dir_ / "counted.db";
+  for (const char* suffix : {"", "-wal"}) {
+    const auto bytes = ReadFile(Cat(dir_ / "store/images.db", suffix));
+    EXPECT_TRUE(WriteFile(copy + suffix, bytes.ok() ? *bytes : "").ok());
+  }
+  auto db = Database::Open(copy, Durability::kFull, kKnownSchema);
   if (!db.ok()) return out;
   for (const char* table : {"images", "image_layers", "layers", "names"}) {
     EXPECT_TRUE((*db)

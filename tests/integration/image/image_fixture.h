@@ -25,6 +25,7 @@ struct MadeLayer {
   std::string archive;  // plain tar
   std::string blob;
   std::string media_type;
+  Json annotations = nullptr;  // of its descriptor
 };
 MadeLayer GzipLayer(const std::string& archive);
 MadeLayer ZstdLayer(const std::string& archive);

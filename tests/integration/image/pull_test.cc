@@ -363,13 +363,13 @@ TEST_F(PullTest, MirrorsInOrderThenTheRegistry) {
   Put(mirror, made);
   RegistryOptions options;
   options.mirrors = {MirrorAt("127.0.0.1:1"), MirrorAt(mirror.host())};
-  ASSERT_TRUE(service().Reload({{"registry.k8s.io", options}}, {}).ok());
+  ASSERT_TRUE(service().Reload({{{"registry.k8s.io", options}}, {}, {}}).ok());
   ASSERT_TRUE(Pull("registry.k8s.io/app:v1").ok());
   EXPECT_NE(*service().Find("registry.k8s.io/app:v1"), nullptr);
   // A mirror that does not have it: the registry itself is asked.
   Put(registry_, made, "v2");
   options.mirrors = {MirrorAt("127.0.0.1:1"), MirrorAt(mirror.host())};
-  ASSERT_TRUE(service().Reload({{registry_.host(), options}}, {}).ok());
+  ASSERT_TRUE(service().Reload({{{registry_.host(), options}}, {}, {}}).ok());
   ASSERT_TRUE(Pull(Name("app:v2")).ok());
   const auto missing = Pull(Name("app:v3"));
   EXPECT_EQ(missing.status().code(), Code::kNotFound);
@@ -380,7 +380,7 @@ TEST_F(PullTest, PinnedByReload) {
   Put(registry_, ThreeKinds());
   ASSERT_TRUE(Pull(Name("app:v1")).ok());
   EXPECT_FALSE(service().List()[0]->pinned);
-  ASSERT_TRUE(service().Reload({}, {Name("app:v1")}).ok());
+  ASSERT_TRUE(service().Reload({{}, {Name("app:v1")}, {}}).ok());
   EXPECT_TRUE(service().List()[0]->pinned);
 }
 

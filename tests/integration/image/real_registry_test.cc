@@ -1,87 +1,24 @@
 // A real docker-registry, filled by skopeo: by tag and digest, with TLS, with a corrupted blob.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
+#include "real_registry.h"
 
 #include <filesystem>
 #include <thread>
 
-#include "base/core/child_process.h"
 #include "base/core/file.h"
-#include "image_fixture.h"
 
 namespace crisp::image {
 namespace {
 
 using testing::HasSubstr;
 
-int FreePort() {
-  UniqueFd fd(::socket(AF_INET, SOCK_STREAM, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size);
-  ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size);
-  return ntohs(address.sin_port);
+// True when a layer that is being unpacked has begun with the file.
+bool HasUnpackedFile(const std::string& store_tmp, const std::string& name) {
+  std::error_code gone;  // directories may vanish while they are looked at
+  for (const auto& pull : std::filesystem::directory_iterator(store_tmp, gone)) {
+    if (std::filesystem::exists(pull.path() / "layer0-0/fs" / name, gone)) return true;
+  }
+  return false;
 }
-
-class RealRegistry : public ImageFixture {
- protected:
-  void SetUp() override {
-    ImageFixture::SetUp();
-    if (IsSkipped()) return;
-    for (const char* program : {"docker-registry", "skopeo", "openssl"}) {
-      if (!HasProgram(program)) GTEST_SKIP() << "needs " << program;
-    }
-  }
-  void StartRegistry(const std::string& tls = {}) {
-    host_ = "127.0.0.1:" + std::to_string(FreePort());
-    const std::string config =
-        "version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\n"
-        "storage: {filesystem: {rootdirectory: " +
-        (dir_ / "registry") + "}}\nhttp: {addr: \"" + host_ + "\"" + tls + "}\n";
-    ASSERT_TRUE(WriteFile(dir_ / "registry.yml", config).ok());
-    SpawnOptions options;
-    options.argv = {"docker-registry", "serve", dir_ / "registry.yml"};
-    auto child = ChildProcess::Spawn(options);
-    ASSERT_TRUE(child.ok()) << child.status().message();
-    registry_ = std::move(child).value();
-    for (int i = 0; i < 100 && !Answers(); ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-    ASSERT_TRUE(Answers());
-  }
-  bool Answers() const {
-    UniqueFd fd(::socket(AF_INET, SOCK_STREAM, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<uint16_t>(std::stoi(host_.substr(host_.find(':') + 1))));
-    return ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
-  }
-  bool Push(const MadeImage& image, const std::string& name) {
-    const std::string layout = MakeLayout(image, "x");
-    return RunProgram({"skopeo", "copy", "-q", "--preserve-digests", "--dest-tls-verify=false",
-                       "oci:" + layout + ":x", "docker://" + host_ + "/" + name});
-  }
-  // True when a layer that is being unpacked has begun with the file.
-  bool HasUnpackedFile(const std::string& name) const {
-    std::error_code gone;  // directories may vanish while they are looked at
-    for (const auto& pull : std::filesystem::directory_iterator(dir_ / "store/layers/tmp", gone)) {
-      if (std::filesystem::exists(pull.path() / "layer0-0/fs" / name, gone)) return true;
-    }
-    return false;
-  }
-  MadeImage ThreeLayers() {
-    return MakeImage({GzipLayer(TarBuilder().Dir("d").File("d/a", "a").Build()),
-                      ZstdLayer(TarBuilder().Dir("d").File("d/b", "b").Build()),
-                      PlainLayer(TarBuilder().Dir("d").File("d/c", "c").Build())});
-  }
-
-  ChildProcess registry_;
-  std::string host_;
-};
 
 TEST_F(RealRegistry, ByTagAndByDigest) {
   StartRegistry();
@@ -136,19 +73,19 @@ TEST_F(RealRegistry, TlsWithAnOwnCa) {
   ASSERT_TRUE(Push(made, "app:v1"));
   RegistryOptions other_ca;
   other_ca.ca_files = {stranger};
-  ASSERT_TRUE(service().Reload({{host_, other_ca}}, {}).ok());
+  ASSERT_TRUE(service().Reload({{{host_, other_ca}}, {}, {}}).ok());
   const auto unknown_ca = Pull(host_ + "/app:v1");
   EXPECT_EQ(unknown_ca.status().code(), Code::kUnavailable);
   EXPECT_THAT(unknown_ca.status().message(), HasSubstr("certificate"));
   RegistryOptions own_ca;
   own_ca.ca_files = {cert};
-  ASSERT_TRUE(service().Reload({{host_, own_ca}}, {}).ok());
+  ASSERT_TRUE(service().Reload({{{host_, own_ca}}, {}, {}}).ok());
   const auto id = Pull(host_ + "/app:v1");
   ASSERT_TRUE(id.ok()) << id.status().message();
   ASSERT_TRUE(service().Remove(*id).ok());
   RegistryOptions skip;
   skip.skip_tls_verify = true;
-  ASSERT_TRUE(service().Reload({{host_, skip}}, {}).ok());
+  ASSERT_TRUE(service().Reload({{{host_, skip}}, {}, {}}).ok());
   EXPECT_TRUE(Pull(host_ + "/app:v1").ok());
 }
 
@@ -193,7 +130,7 @@ TEST_F(RealRegistry, ClientCertificatesFromCertsD) {
   own.ca_files = {cert};
   own.client_cert_file = cert;
   own.client_key_file = key;
-  ASSERT_TRUE(service().Reload({{host_, own}}, {}).ok());
+  ASSERT_TRUE(service().Reload({{{host_, own}}, {}, {}}).ok());
   const auto third = Pull(host_ + "/app:v1");
   EXPECT_TRUE(third.ok()) << third.status().message();
 }
@@ -210,7 +147,7 @@ TEST_F(RealRegistry, RegistryKilledHalfWay) {
   ASSERT_TRUE(Push(made, "app:v1"));
   std::atomic<bool> ended{false};
   std::thread killer([&] {
-    while (!ended && !HasUnpackedFile("big")) {
+    while (!ended && !HasUnpackedFile(dir_ / "store/layers/tmp", "big")) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     registry_.KillAndReap();
@@ -221,6 +158,45 @@ TEST_F(RealRegistry, RegistryKilledHalfWay) {
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.status().code(), Code::kUnavailable) << result.status().message();
   EXPECT_EQ(SettledCounts({}), StoreCounts{});
+}
+
+// Of hosts in capitals the policy says the same to skopeo and to us.
+TEST_F(RealRegistry, PolicyOfHostsInCapitals) {
+  StartRegistry();
+  const std::string port = host_.substr(host_.find(':'));
+  const std::string lower = "localhost" + port;
+  const std::string upper = "LOCALHOST" + port;
+  ASSERT_TRUE(Push(ThreeLayers(), "app:v1"));
+  const std::string policy = dir_ / "policy.json";
+  ASSERT_TRUE(WriteFile(policy, Cat(R"({"default":[{"type":"reject"}],"transports":{"docker":{")",
+                                    upper, R"(":[{"type":"insecureAcceptAnything"}]}}})"))
+                  .ok());
+  options_.signatures.policy_file = policy;
+  RegistryOptions plain;
+  plain.plain_http = true;
+  options_.registries = {{upper, plain}, {lower, plain}};
+  OpenService();
+  EXPECT_EQ(Pull(lower + "/app:v1").status().sys_errno(), EKEYREJECTED);
+  const auto pulled = Pull(upper + "/app:v1");
+  EXPECT_TRUE(pulled.ok()) << pulled.status().message();
+  for (const bool accepted : {false, true}) {
+    RunOptions run;
+    run.argv = {"skopeo",
+                "--policy",
+                policy,
+                "copy",
+                "-q",
+                "--src-tls-verify=false",
+                "docker://" + (accepted ? upper : lower) + "/app:v1",
+                "dir:" + (dir_ / (accepted ? "upper" : "lower"))};
+    run.deadline = MonoNow() + std::chrono::seconds(50);
+    const auto output = ::crisp::Run(run);
+    ASSERT_TRUE(output.ok()) << output.status().message();
+    EXPECT_EQ(output->status.success(), accepted) << output->stderr_data;
+    if (!accepted) {
+      EXPECT_THAT(output->stderr_data, HasSubstr("policy"));
+    }
+  }
 }
 
 // Where skopeo puts signatures is where we look for them.

@@ -85,7 +85,7 @@ TEST_F(RegistryTest, WrongEverywhereNamesBoth) {
   const auto failed = Pull(Name());
   EXPECT_EQ(failed.status().code(), Code::kDataLoss);
   EXPECT_THAT(failed.status().message(), HasSubstr("layer 1 of 2"));
-  EXPECT_THAT(failed.status().message(), HasSubstr("; mirror: "));
+  EXPECT_THAT(failed.status().message(), HasSubstr("; before: "));
   EXPECT_EQ(SettledCounts({}), StoreCounts{});
 }
 
@@ -150,10 +150,10 @@ TEST_F(RegistryTest, RegistriesConfRewritesAndReloads) {
   EXPECT_EQ(service().List()[0]->repo_tags[0], "example.test/team/app:v1");
 
   ASSERT_TRUE(WriteFile(conf, "[[registry]]\nlocation = \"example.test\"\nblocked = true\n").ok());
-  ASSERT_TRUE(service().Reload({}, {}).ok());
+  ASSERT_TRUE(service().Reload({{}, {}, {}}).ok());
   EXPECT_EQ(Pull("example.test/team/app:v1").status().code(), Code::kPermissionDenied);
   ASSERT_TRUE(WriteFile(conf, "not toml").ok());
-  EXPECT_THAT(service().Reload({}, {}).message(), HasSubstr("registries.conf:1"));
+  EXPECT_THAT(service().Reload({{}, {}, {}}).message(), HasSubstr("registries.conf:1"));
   EXPECT_EQ(Pull("example.test/team/app:v1").status().code(), Code::kPermissionDenied);
   OpenService();  // starts, but pulls nothing past a file that it cannot read
   EXPECT_EQ(Pull(Name()).status().code(), Code::kFailedPrecondition);
@@ -329,7 +329,7 @@ TEST_F(RegistryTest, ProxyFromTheEnvironment) {
   });
   RegistryOptions plain;
   plain.plain_http = true;
-  ASSERT_TRUE(service().Reload({{"registry.test", plain}}, {}).ok());
+  ASSERT_TRUE(service().Reload({{{"registry.test", plain}}, {}, {}}).ok());
   const auto through = Pull("registry.test/app:v1");
   ASSERT_EQ(::unsetenv("HTTP_PROXY"), 0);
   EXPECT_EQ(through.status().code(), Code::kPermissionDenied) << through.status().message();

@@ -175,29 +175,38 @@ TEST_F(SignatureTest, GpgOverHttpAndKeysThatExpired) {
   EXPECT_GT(registry_.CountRequests("/sigs/"), 0u);
 }
 
-TEST_F(SignatureTest, SigstoreKeys) {
-  const std::string key = dir_ / "key.pem";
+// An EC key in dir_/key.pem and dir_/key.pub.
+void MakeSigstoreKey(const TempDir& dir) {
+  const std::string key = dir / "key.pem";
   ASSERT_TRUE(RunProgram({"openssl", "genpkey", "-algorithm", "EC", "-pkeyopt",
                           "ec_paramgen_curve:P-256", "-out", key}));
-  ASSERT_TRUE(RunProgram({"openssl", "pkey", "-in", key, "-pubout", "-out", dir_ / "key.pub"}));
+  ASSERT_TRUE(RunProgram({"openssl", "pkey", "-in", key, "-pubout", "-out", dir / "key.pub"}));
+}
+// A signature as cosign attaches it: `signed_text` is what the key has seen.
+void Attach(const TempDir& dir, const std::string& image_digest, const std::string& payload,
+            const std::string& signed_text, FakeRegistry* registry) {
+  ASSERT_TRUE(WriteFile(dir / "payload", signed_text).ok());
+  ASSERT_TRUE(RunProgram({"openssl", "dgst", "-sha256", "-sign", dir / "key.pem", "-out",
+                          dir / "payload.sig", dir / "payload"}));
+  Json layer = DescriptorOf(payload, kPayloadType);
+  layer["annotations"] = {
+      {"dev.cosignproject.cosign/signature", EncodeBase64(*ReadFile(dir / "payload.sig"))}};
+  registry->AddBlob(payload);
+  const Json manifest = {{"schemaVersion", 2},
+                         {"mediaType", kManifestType},
+                         {"config", DescriptorOf("{}", "application/vnd.oci.image.config.v1+json")},
+                         {"layers", Json::array({layer})}};
+  registry->AddManifest("sha256-" + image_digest.substr(7) + ".sig", manifest.dump(),
+                        kManifestType);
+}
+
+TEST_F(SignatureTest, SigstoreKeys) {
+  MakeSigstoreKey(dir_);
   ASSERT_TRUE(RunProgram({"openssl", "genpkey", "-algorithm", "ED25519", "-out", dir_ / "o.pem"}));
   ASSERT_TRUE(
       RunProgram({"openssl", "pkey", "-in", dir_ / "o.pem", "-pubout", "-out", dir_ / "o.pub"}));
   const auto attach = [&](const std::string& payload, const std::string& signed_text) {
-    EXPECT_TRUE(WriteFile(dir_ / "payload", signed_text).ok());
-    EXPECT_TRUE(RunProgram({"openssl", "dgst", "-sha256", "-sign", key, "-out",
-                            dir_ / "payload.sig", dir_ / "payload"}));
-    Json layer = DescriptorOf(payload, kPayloadType);
-    layer["annotations"] = {
-        {"dev.cosignproject.cosign/signature", EncodeBase64(*ReadFile(dir_ / "payload.sig"))}};
-    registry_.AddBlob(payload);
-    const Json manifest = {
-        {"schemaVersion", 2},
-        {"mediaType", kManifestType},
-        {"config", DescriptorOf("{}", "application/vnd.oci.image.config.v1+json")},
-        {"layers", Json::array({layer})}};
-    registry_.AddManifest("sha256-" + made_.digest().substr(7) + ".sig", manifest.dump(),
-                          kManifestType);
+    Attach(dir_, made_.digest(), payload, signed_text, &registry_);
   };
   const auto policy = [&](const std::string& file, const std::string& identity) {
     SetPolicy({{"type", "sigstoreSigned"},
@@ -221,6 +230,62 @@ TEST_F(SignatureTest, SigstoreKeys) {
   ExpectPulled();
   lookaside_[""].use_attachments = false;
   ExpectRefused("registries.d says not to look");
+}
+
+// Certificates and transparency logs: nobody here can check them, so nobody is let in by them.
+TEST_F(SignatureTest, FulcioRekorAndPkiAreRefused) {
+  MakeSigstoreKey(dir_);
+  const std::string claim = Claim(kCosignType, made_.digest(), registry_.host() + "/app");
+  Attach(dir_, made_.digest(), claim, claim, &registry_);
+  const Json key = {{"type", "sigstoreSigned"},
+                    {"keyPath", dir_ / "key.pub"},
+                    {"signedIdentity", {{"type", "matchRepository"}}}};
+  SetPolicy(key);
+  ExpectPulled();
+  for (const char* member : {"fulcio", "pki", "rekorPublicKeyPath", "rekorPublicKeyDatas"}) {
+    Json requirement = key;
+    requirement[member] = Json::object();
+    SetPolicy(requirement);
+    ExpectRefused(
+        Cat("sigstoreSigned with ", member, " cannot be checked by crisp; supported: public keys"));
+  }
+}
+
+// The tag of an attachment stands for a digest: a mirror for digests has it, and may be all there
+// is.
+TEST_F(SignatureTest, AttachmentsFromAMirrorForDigests) {
+  MakeSigstoreKey(dir_);
+  const std::string claim = Claim(kCosignType, made_.digest(), "origin.test/app");
+  Attach(dir_, made_.digest(), claim, claim, &registry_);
+  ASSERT_TRUE(
+      WriteFile(dir_ / "policy.json", Json{{"default",
+                                            {{{"type", "sigstoreSigned"},
+                                              {"keyPath", dir_ / "key.pub"},
+                                              {"signedIdentity", {{"type", "matchRepository"}}}}}}}
+                                          .dump())
+          .ok());
+  const std::string name = "origin.test/app@" + made_.digest();
+  options_.registry_files.certs_dirs = {dir_ / "certs.d"};
+  options_.registry_files.registries_conf = dir_ / "registries.conf";
+  ASSERT_TRUE(EnsureDirectory(dir_ / "certs.d/origin.test").ok());
+  // The origin itself answers nothing.
+  ASSERT_TRUE(WriteFile(dir_ / "certs.d/origin.test/hosts.toml",
+                        Cat("server = \"http://127.0.0.1:1\"\n[host.\"http://", registry_.host(),
+                            "\"]\ncapabilities = [\"pull\"]\n"))
+                  .ok());
+  OpenService();
+  ExpectPulled(name);
+  const size_t asked = registry_.CountRequests(".sig");
+  EXPECT_GE(asked, 1u);
+  ASSERT_TRUE(WriteFile(dir_ / "registries.conf",
+                        Cat("[[registry]]\nprefix = \"origin.test\"\nlocation = \"127.0.0.1:1\"\n"
+                            "[[registry.mirror]]\nlocation = \"",
+                            registry_.host(), "\"\npull-from-mirror = \"digest-only\"\n"))
+                  .ok());
+  OpenService();
+  ExpectPulled(name);
+  EXPECT_GT(registry_.CountRequests(".sig"), asked);
+  EXPECT_FALSE(Pull("origin.test/app:v1").ok());  // that mirror does not say what tags mean
 }
 
 TEST_F(SignatureTest, ASignedIndexSpeaksForItsImages) {

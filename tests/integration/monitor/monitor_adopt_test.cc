@@ -243,6 +243,19 @@ TEST_P(MonitorAdoptTest, AnUpgradeKeepsContainerLogAndClients) {
   EXPECT_EQ(LogContent(), "half-line\ntyped\n");
 }
 
+TEST_P(MonitorAdoptTest, AnUnfinishedLineIsShownAfterAnUpgrade) {
+  LaunchAndStart({.command = {"printf question; exec sleep 1000"}});
+  AttachClient client(state_dir_, 7);
+  ::usleep(200000);  // it is in the monitor's memory
+  ASSERT_EQ(ReadLog().find("question"), std::string::npos);
+  conmon::UpgradeBody body;
+  body.program_path = CRISP_MONITOR_BINARY;
+  EXPECT_TRUE(Ask(conmon::EncodePacket(MessageType::kUpgrade, 21, body.Encode()))
+                  .packet()
+                  .is(MessageType::kOk));
+  EXPECT_TRUE(WaitLogContains(" stdout P question\n")) << ReadLog();
+}
+
 TEST_P(MonitorAdoptTest, AnUpgradeToAProgramThatCannotTakeOverIsRefused) {
   LaunchAndStart({.command = {"sleep 1000"}});
   for (const char* program : {"/bin/false", "/no/such/program", "relative"}) {

@@ -163,7 +163,7 @@ void MonitorTest::SetUp() {
   state_dir_ = dir_ + "/state";
   log_path_ = dir_ + "/logs/pod/container/0.log";
   id_ = ContainerId::MakeRandom();
-  cgroup_ = Cat("/crisp-monitor-test/", id_.str());
+  cgroup_ = Cat("/crisp-monitor-test.", id_.str());  // of its own: others run beside this
   ASSERT_TRUE(EnsureDirectory(state_dir_, 0700).ok());
   ASSERT_TRUE(EnsureDirectory(dir_ + "/bundle/rootfs/bin").ok());
   for (const char* sub : {"/proc", "/dev", "/tmp", "/sys"}) {
@@ -198,9 +198,9 @@ void MonitorTest::TearDown() {
   if (!dir_.empty()) (void)RemoveTreeAt(dir_);
   for (const char* controller :
        {"cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "systemd"}) {
-    ::rmdir(Cat("/sys/fs/cgroup/", controller, "/crisp-monitor-test").c_str());
+    ::rmdir(Cat("/sys/fs/cgroup/", controller, cgroup_).c_str());
   }
-  ::rmdir("/sys/fs/cgroup/crisp-monitor-test");
+  ::rmdir(Cat("/sys/fs/cgroup", cgroup_).c_str());
 }
 
 void MonitorTest::WriteBundle(const ContainerSetup& setup) {

@@ -20,6 +20,7 @@
 #include "base/core/unique_fd.h"
 #include "oci/monitor.h"
 #include "oci/monitor_connection.h"
+#include "tests/support/patience.h"
 
 namespace crisp::oci {
 
@@ -72,12 +73,10 @@ class AttachClient {
 // The parameter is the runtime's name.
 class MonitorTest : public testing::TestWithParam<std::string> {
  protected:
-  static constexpr auto kPatience = std::chrono::seconds(20);
-
   void SetUp() override;
   void TearDown() override;
 
-  MonoTime Soon() const { return MonoNow() + kPatience; }
+  static MonoTime Soon() { return MonoNow() + test::Patient(std::chrono::seconds(20)); }
   void WriteBundle(const ContainerSetup& setup);
   MonitorLaunch MakeLaunch(const ContainerSetup& setup);
   MonitorObserver MakeObserver();

@@ -61,6 +61,12 @@ TEST_P(MonitorTest, LongLinesAreCutAtTheLimit) {
   EXPECT_NE(log.find(" stdout F b\n"), std::string::npos);
 }
 
+// A program that asks on one stream and goes on writing to the other.
+TEST_P(MonitorTest, AQuestionIsShownThoughTheOtherStreamIsBusy) {
+  LaunchAndStart({.command = {"printf question; while :; do echo busy >&2; sleep 0.2; done"}});
+  EXPECT_TRUE(WaitLogContains(" stdout P question\n")) << ReadLog();
+}
+
 TEST_P(MonitorTest, NothingIsLostInABurst) {
   LaunchAndStart({.command = {"seq 1 300000"}});
   EXPECT_EQ(WaitExit().record.exit_code, 0);

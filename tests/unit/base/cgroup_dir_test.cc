@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -132,6 +133,55 @@ TEST_F(RealCgroupTest, ChildrenAreStartedFoundAndKilledInIt) {
   EXPECT_TRUE(sub.EnsureRemoved().ok());
   EXPECT_FALSE(sub.Exists());
   EXPECT_TRUE(sub.Processes().value().empty());
+}
+
+// A number that went to somebody else since it was listed.
+TEST_F(RealCgroupTest, WhoIsOutsideIsNotKilled) {
+  const CgroupDir sub(&layout_, top_.path() + "/sub");
+  ASSERT_TRUE(sub.EnsureCreated().ok());
+  const std::vector<UniqueFd> dirs = sub.OpenDirs().value();
+  SpawnOptions spawn;
+  spawn.argv = {"sleep", "60"};
+  ChildProcess outside = ChildProcess::Spawn(spawn).value();
+  for (const UniqueFd& dir : dirs) spawn.cgroup_dirs.push_back(dir.get());
+  ChildProcess inside = ChildProcess::Spawn(spawn).value();
+  ASSERT_TRUE(sub.Kill({outside.pid(), inside.pid(), 1 << 22}).ok());
+  EXPECT_EQ(inside.Wait(MonoNow() + std::chrono::seconds(5)).value().signal, SIGKILL);
+  EXPECT_EQ(outside.Wait(MonoNow() + std::chrono::milliseconds(50)).status().code(),
+            Code::kDeadlineExceeded);
+  ASSERT_TRUE(outside.Signal(SIGKILL).ok());
+  EXPECT_TRUE(outside.Wait(MonoNow() + std::chrono::seconds(5)).ok());
+  EXPECT_TRUE(sub.EnsureRemoved().ok());
+}
+
+// Few descriptors: fewer at once. None: an error, not silence.
+TEST_F(RealCgroupTest, KilledWithFewDescriptors) {
+  const std::vector<UniqueFd> dirs = top_.OpenDirs().value();
+  SpawnOptions spawn;
+  spawn.argv = {"sleep", "60"};
+  for (const UniqueFd& dir : dirs) spawn.cgroup_dirs.push_back(dir.get());
+  std::vector<ChildProcess> children;
+  std::vector<pid_t> pids;
+  for (int i = 0; i < 20; ++i) {
+    children.push_back(ChildProcess::Spawn(spawn).value());
+    pids.push_back(children.back().pid());
+  }
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const auto killed_with = [&](rlim_t descriptors) {
+    const UniqueFd lowest(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    const rlimit few{static_cast<rlim_t>(lowest.get()) + 1 + descriptors, before.rlim_max};
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+    const Status killed = top_.Kill(pids);
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    return killed;
+  };
+  EXPECT_EQ(killed_with(0).sys_errno(), EMFILE);
+  const Status killed = killed_with(8);
+  EXPECT_TRUE(killed.ok()) << killed.ToString();
+  for (ChildProcess& child : children) {
+    EXPECT_EQ(child.Wait(MonoNow() + std::chrono::seconds(5)).value().signal, SIGKILL);
+  }
 }
 
 // What a runtime leaves that is killed while it changes device rules.

@@ -243,16 +243,24 @@ TEST(OutputStreamTest, LinesSpanReads) {
     scratch.Release();  // what is kept is not in the scratch memory
   }
   EXPECT_EQ(stream.unfinished_line(), "tail");
+  stream.OnIdle(&scratch, &log);
+  EXPECT_EQ(stream.unfinished_line(), "");
+  stream.OnIdle(&scratch, &log);  // once is enough
+  ASSERT_TRUE(WriteAll(pipe->second.get(), " wags\nend").ok());
+  EXPECT_EQ(stream.ReadOnce(&scratch, &log), OutputStream::Outcome::kData);
   pipe->second.Reset();
   EXPECT_EQ(stream.ReadOnce(&scratch, &log), OutputStream::Outcome::kEnd);
   stream.End(&scratch, &log);
   EXPECT_FALSE(stream.open());
-  EXPECT_EQ(owner.seen, "abc\ndef\ntail");
+  EXPECT_EQ(owner.seen, "abc\ndef\ntail wags\nend");
   const Result<std::string> text = ReadFile(path);
   ASSERT_TRUE(text.ok());
   EXPECT_NE(text->find(" stderr F abc\n"), std::string::npos) << *text;
   EXPECT_NE(text->find(" stderr F def\n"), std::string::npos) << *text;
   EXPECT_NE(text->find(" stderr P tail\n"), std::string::npos) << *text;
+  EXPECT_NE(text->find(" stderr F  wags\n"), std::string::npos) << *text;
+  EXPECT_NE(text->find(" stderr P end\n"), std::string::npos) << *text;
+  EXPECT_EQ(text->find("tail"), text->rfind("tail"));
   EXPECT_TRUE(RemoveTreeAt(name).ok());
 }
 

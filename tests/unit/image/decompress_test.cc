@@ -71,6 +71,15 @@ TEST_P(DecompressPieces, SeesEveryCut) {
   }
 }
 
+// A context that has seen a part of a frame serves the next stream.
+TEST_P(DecompressPieces, ABrokenStreamDoesNotReachTheNextOne) {
+  const std::string packed = Zstd(Sample());
+  EXPECT_FALSE(Plain(packed.substr(0, packed.size() / 2), GetParam()).ok());
+  const auto out = Plain(packed, GetParam());
+  ASSERT_TRUE(out.ok()) << out.status().message();
+  EXPECT_EQ(*out, Sample());
+}
+
 INSTANTIATE_TEST_SUITE_P(Sizes, DecompressPieces, testing::Values(5, 100, 4096, 1 << 20));
 
 TEST(Decompress, SeesDamage) {

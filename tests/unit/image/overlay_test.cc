@@ -181,6 +181,73 @@ TEST_F(Overlay, LayersWithMappedIdsInANamespace) {
   EXPECT_EQ(owners.copied, 300000u);
 }
 
+// Linux 6.7 to 6.14 take no layer that is not in the caller's mount namespace, and have marked the
+// work directory by then. All kernels do so when the mounts have been taken away (MNT_DETACH).
+TEST_F(Overlay, LayersThatTheKernelDoesNotTakeDetached) {
+  const UniqueFd user_namespace = MakeUserNamespace();
+  if (!user_namespace) GTEST_SKIP() << "needs user namespaces";
+  OverlayOptions options = MakeLayers(20, 70);
+  options.user_namespace = user_namespace.get();
+  options.volatile_upper = true;
+  Status refused;
+  const auto first = [&](const OverlayOptions& wanted) -> Result<UniqueFd> {
+    std::vector<UniqueFd> layers;
+    OverlayOptions taken = wanted;
+    taken.user_namespace = -1;
+    taken.lower_root = "/proc/self/fd";
+    taken.lower.clear();
+    for (const std::string& name : wanted.lower) {
+      layers.push_back(CRISP_TRY(CloneIdmapped(dir_ / name, wanted.user_namespace)));
+      CRISP_RETURN_IF_ERROR(AttachMount(layers.back().get(), dir_ / "merged"));
+      CRISP_RETURN_IF_ERROR(EnsureUnmounted(dir_ / "merged", /*detach=*/true));
+      taken.lower.push_back(std::to_string(layers.back().get()));
+    }
+    auto made = MakeDetachedOverlay(taken);
+    refused = made.status();
+    return made;
+  };
+  const Status mounted = MountIdmappedOverlay(options, dir_ / "merged", first);
+  if (mounted.code() == Code::kFailedPrecondition) GTEST_SKIP() << mounted.message();
+  if (refused.code() == Code::kUnimplemented) GTEST_SKIP() << refused.message();
+  EXPECT_EQ(refused.sys_errno(), EINVAL) << refused.ToString();
+  ASSERT_TRUE(mounted.ok()) << mounted.message();
+  Check(20);
+  const Owners owners = LookAt(dir_.path());
+  EXPECT_EQ(owners.lower, 300000u);
+  EXPECT_EQ(owners.copied, 300000u);
+}
+
+TEST_F(Overlay, OtherFailuresAreNotTriedAgain) {
+  OverlayOptions options = MakeLayers(1);
+  const Status status = MountIdmappedOverlay(options, dir_ / "merged", [](const OverlayOptions&) {
+    return Result<UniqueFd>(ErrnoStatus(ENOSPC, "first way"));
+  });
+  EXPECT_EQ(status.sys_errno(), ENOSPC);
+  EXPECT_EQ(MountLine(), "");
+}
+
+// On a kernel without SELinux nobody takes the option; then the error shows that it was given.
+TEST_F(Overlay, LabelsOfAllFiles) {
+  OverlayOptions options = MakeLayers(2);
+  options.label = "system_u:object_r:container_file_t:s0:c1,c2";
+  for (const auto& way : {MountOverlay, MountOverlayByOptions}) {
+    const Status mounted = way(options, dir_ / "merged");
+    if (mounted.ok()) {
+      EXPECT_TRUE(PathExists("/sys/fs/selinux/enforce"));
+      EXPECT_NE(MountLine().find(options.label), std::string::npos) << MountLine();
+      ASSERT_TRUE(EnsureUnmounted(dir_ / "merged").ok());
+    } else {
+      EXPECT_EQ(mounted.sys_errno(), EINVAL) << mounted.message();
+      EXPECT_EQ(MountLine(), "");
+    }
+  }
+  const Status detached = MakeDetachedOverlay(options).status();
+  if (!detached.ok() && detached.code() != Code::kUnimplemented) {
+    EXPECT_NE(detached.message().find("context=" + options.label), std::string::npos)
+        << detached.message();
+  }
+}
+
 TEST_F(Overlay, MissingLayerIsNamed) {
   OverlayOptions options = MakeLayers(1);
   options.lower.push_back("missing");

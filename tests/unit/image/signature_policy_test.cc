@@ -71,6 +71,20 @@ TEST(SignaturePolicy, LongestScopeWins) {
   EXPECT_EQ(scope("[::1]:5000/x"), "default");
 }
 
+// As others read the file (real_registry_test asks skopeo): no case is folded.
+TEST(SignaturePolicy, NamesAreComparedAsTheyAreWritten) {
+  EXPECT_THAT(PolicyScopes(Ref("QUAY.io:443/team/app:1")),
+              ElementsAre("QUAY.io:443/team/app:1", "QUAY.io:443/team/app", "QUAY.io:443/team",
+                          "QUAY.io:443", "*.io"));
+  const SignaturePolicy policy =
+      Policy(Cat(R"({"default":)", kReject, R"(,"transports":{"docker":{"quay.io":)", kAccept,
+                 R"(,"GCR.io/team":)", kAccept, "}}}"));
+  EXPECT_EQ(policy.Find(Ref("quay.io/a")).scope, "quay.io");
+  EXPECT_EQ(policy.Find(Ref("QUAY.io/a")).scope, "default");
+  EXPECT_EQ(policy.Find(Ref("GCR.io/team/a")).scope, "GCR.io/team");
+  EXPECT_EQ(policy.Find(Ref("gcr.io/team/a")).scope, "default");
+}
+
 TEST(SignaturePolicy, TransportDefault) {
   const SignaturePolicy policy =
       Policy(Cat(R"({"default":)", kReject, R"(,"transports":{"docker":{"":)", kAccept, "}}}"));

@@ -329,6 +329,107 @@ TEST_F(Store, SameLayerAddedTwiceIsOne) {
   EXPECT_EQ(AddLayer('1'), first);
 }
 
+// The config is the same, and with it the image's id; the layers have other names (ENCRYPTION.md).
+TEST_F(Store, EncryptedAnewItGetsTheNewLayersUnlessAContainerHasTheOld) {
+  const auto publish = [&](const std::string& layers) {
+    NewImage image = MakeImage('a', layers, tag_);
+    image.chain_id = "chain of " + layers;
+    ASSERT_TRUE(store_->PublishImages({image}).ok());
+  };
+  const auto expect = [&](char one, char two) {
+    store_->Collect();
+    EXPECT_EQ(LayerDirs(), (std::set<std::string>{std::string(1, one), std::string(1, two)}));
+    EXPECT_EQ(Find("app")->diff_ids, (std::vector<std::string>{Sha(one), Sha(two)}));
+    EXPECT_EQ(Find("app")->chain_id, Cat("chain of ", one, two));
+  };
+  publish("12");
+  publish("34");
+  expect('3', '4');
+  Reopen();
+  expect('3', '4');
+  auto lease = store_->Acquire(Sha('a'));
+  publish("56");
+  expect('3', '4');
+  lease = Internal("the daemon dies, the container runs on");
+  Reopen("boot-1", false);
+  publish("56");  // nobody has acquired it yet, but somebody may
+  lease = store_->Acquire(Sha('a'));
+  store_->AllowDeletion();
+  expect('3', '4');
+  lease = Internal("released");
+  publish("56");
+  expect('5', '6');
+  Reopen();
+  expect('5', '6');
+}
+
+TEST_F(Store, HiddenImagesCanBeRemoved) {
+  Publish('a', "12", tag_);
+  Publish('b', "3", "docker.io/library/b:latest");
+  ASSERT_TRUE(*store_->Quarantine(FreeLayerKey(Sha('1')), 0));
+  ASSERT_TRUE(*store_->QuarantineImage(Sha('b'), store_->Checkables().at(Sha('b')).generation));
+  EXPECT_EQ(Find("app"), nullptr);
+  EXPECT_EQ(Find("b"), nullptr);
+  EXPECT_NE(*store_->Find("b", /*hidden_too=*/true), nullptr);
+  ASSERT_TRUE(store_->Remove("app").ok());
+  ASSERT_TRUE(store_->Remove(Sha('b')).ok());
+  EXPECT_TRUE(LayerDirs().empty());
+  EXPECT_EQ(ImageDirs(), 0u);
+}
+
+TEST_F(Store, AVerdictOnWhatWasReplacedMeanwhileIsNone) {
+  const std::string key = FreeLayerKey(Sha('1'));
+  Publish('a', "1", tag_);
+  auto before = store_->Checkables();
+  ASSERT_EQ(before.size(), 2u);
+  ASSERT_TRUE(*store_->Quarantine(key, before.at(key).generation));
+  Publish('a', "1", tag_);  // a pull repairs it
+  EXPECT_NE(Find("app"), nullptr);
+  EXPECT_FALSE(*store_->Quarantine(key, before.at(key).generation));
+  EXPECT_FALSE(*store_->Quarantine("gone", 0));
+  EXPECT_NE(Find("app"), nullptr);
+  ASSERT_TRUE(store_->Remove("app").ok());
+  EXPECT_FALSE(*store_->QuarantineImage(Sha('a'), before.at(Sha('a')).generation));
+  Publish('a', "1", tag_);
+  EXPECT_FALSE(*store_->QuarantineImage(Sha('a'), before.at(Sha('a')).generation));
+  EXPECT_NE(Find("app"), nullptr);
+  before = store_->Checkables();
+  ASSERT_TRUE(*store_->QuarantineImage(Sha('a'), before.at(Sha('a')).generation));
+  Publish('a', "1", tag_);
+  EXPECT_FALSE(*store_->QuarantineImage(Sha('a'), before.at(Sha('a')).generation));
+  EXPECT_NE(Find("app"), nullptr);
+}
+
+TEST_F(Store, StrangersGoOrSayWhyNotAndLostAndFoundIsNone) {
+  const std::string root = dir_ / "store/";
+  for (const char* name : {"layers/lost+found", "images/lost+found", "records/lost+found",
+                           "layers/tmp/lost+found", "layers/77", "images/99/x"}) {
+    ASSERT_TRUE(EnsureDirectory(root + name).ok());
+  }
+  ASSERT_EQ(::rename((root + "layers/tmp").c_str(), (root + "away").c_str()), 0);
+  ASSERT_TRUE(WriteFile(root + "layers/tmp", "").ok());
+  const auto stuck = store_->FindStrangers(true);
+  ASSERT_TRUE(stuck.ok() && stuck->size() == 2) << stuck.status().message();
+  for (const Stranger& stranger : *stuck) {
+    EXPECT_FALSE(stranger.removed) << stranger.path;
+    EXPECT_FALSE(stranger.removal_error.empty()) << stranger.path;
+  }
+  fs::remove(root + "layers/tmp");
+  ASSERT_EQ(::rename((root + "away").c_str(), (root + "layers/tmp").c_str()), 0);
+  const auto gone = store_->FindStrangers(true);
+  ASSERT_TRUE(gone.ok() && gone->size() == 2);
+  EXPECT_EQ(gone->at(0).path, "layers/77");
+  EXPECT_EQ(gone->at(1).path, "images/99");
+  EXPECT_TRUE(gone->at(0).removed && gone->at(1).removed);
+  EXPECT_TRUE(store_->FindStrangers(true)->empty());
+  Reopen();
+  store_->FinishBackgroundWork();
+  for (const char* name :
+       {"layers/lost+found", "images/lost+found", "records/lost+found", "layers/tmp/lost+found"}) {
+    EXPECT_TRUE(fs::exists(root + name)) << name;
+  }
+}
+
 TEST(LowerNames, TopmostFirstOnceAndUpToAnOpaqueRoot) {
   const auto layer = [](const std::string& key, bool opaque = false) {
     auto out = std::make_shared<Layer>();

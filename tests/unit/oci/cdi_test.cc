@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <future>
+#include <thread>
 
 #include "oci/cdi_edits.h"
 #include "test_rootfs.h"
@@ -105,6 +107,8 @@ TEST_F(CdiTest, ABadFileDoesNotHideOthers) {
   EXPECT_THAT(Apply({"v/gpu=y"}).message(), HasSubstr("left out: "));
   std::filesystem::remove(files_.path() + "/first/b.json");
   std::filesystem::remove(files_.path() + "/first/e.json");
+  EXPECT_THAT(catalog_.Problems(), SizeIs(2)) << "as they were read last";
+  catalog_.Refresh();
   EXPECT_THAT(catalog_.Problems(), IsEmpty());
 }
 
@@ -194,6 +198,69 @@ TEST_F(CdiTest, MountsReplaceAndAreSorted) {
   EXPECT_EQ(spec_.mounts[1].type, "tmpfs");
   EXPECT_EQ(spec_.mounts[3].destination, "/data/x/y");
   EXPECT_EQ(spec_.rootfs_propagation, "rshared");
+}
+
+TEST_F(CdiTest, TwoDevicesWithDifferentRdt) {
+  const auto rdt = [](const char* name) {
+    return Cat(R"({"intelRdt": {"closID": ")", name, R"("}})");
+  };
+  files_.Write("first/a.json", OneDevice("x", rdt("gold")));
+  files_.Write("first/b.json",
+               Cat(R"({"cdiVersion": "1.1.0", "kind": "v/net", "devices": [
+                      {"name": "y", "containerEdits": )",
+                   rdt("silver"), R"(}, {"name": "same", "containerEdits": )", rdt("gold"), "}]}"));
+  const Status status = Apply({"v/gpu=x", "v/net=y"});
+  EXPECT_EQ(status.code(), Code::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("CDI device 'v/gpu=x'"));
+  EXPECT_THAT(status.message(), HasSubstr("CDI device 'v/net=y'"));
+  EXPECT_FALSE(spec_.intel_rdt) << "nothing is applied";
+  EXPECT_TRUE(Apply({"v/gpu=x", "v/net=same"}).ok());
+  // A device's own wins over that of its file.
+  files_.Write("second/c.json",
+               Cat(R"({"cdiVersion": "1.1.0", "kind": "v/own", "containerEdits": )", rdt("file"),
+                   R"(, "devices": [{"name": "z",
+                                    "containerEdits": )",
+                   rdt("device"), "}]}"));
+  ASSERT_TRUE(Apply({"v/own=z"}).ok());
+  EXPECT_EQ(spec_.intel_rdt->clos_id, "device");
+}
+
+TEST_F(CdiTest, RdtDoesNotDependOnTheOrderOfDevices) {
+  files_.Write("first/a.json", R"({"cdiVersion": "1.1.0", "kind": "v/gpu",
+      "containerEdits": {"intelRdt": {"closID": "file"}},
+      "devices": [{"name": "plain", "containerEdits": {"env": ["A=1"]}},
+                  {"name": "own", "containerEdits": {"intelRdt": {"closID": "own"}}},
+                  {"name": "other", "containerEdits": {"intelRdt": {"closID": "other"}}}]})");
+  for (const auto& names : {std::vector<std::string>{"v/gpu=plain", "v/gpu=own"},
+                            std::vector<std::string>{"v/gpu=own", "v/gpu=plain"}}) {
+    const Status status = Apply(names);
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    EXPECT_EQ(spec_.intel_rdt->clos_id, "own");
+  }
+  EXPECT_EQ(Apply({"v/gpu=own", "v/gpu=other"}).code(), Code::kInvalidArgument);
+  EXPECT_EQ(Apply({"v/gpu=other", "v/gpu=plain", "v/gpu=own"}).code(), Code::kInvalidArgument);
+  ASSERT_TRUE(Apply({"v/gpu=plain"}).ok());
+  EXPECT_EQ(spec_.intel_rdt->clos_id, "file");
+}
+
+// Status asks for them, and must not wait for a disk.
+TEST_F(CdiTest, ProblemsDoNotWaitForFiles) {
+  files_.Write("first/a.yaml", "x");
+  std::promise<void> reading;
+  std::promise<void> go_on;
+  CdiCatalog catalog({{files_.path() + "/first"},
+                      [&](const std::string&, const std::string&) -> Result<std::string> {
+                        reading.set_value();
+                        go_on.get_future().wait();
+                        return InvalidArgument("no YAML");
+                      }});
+  std::thread reader([&] { catalog.Refresh(); });
+  reading.get_future().wait();
+  auto problems = std::async(std::launch::async, [&] { return catalog.Problems(); });
+  EXPECT_EQ(problems.wait_for(std::chrono::seconds(5)), std::future_status::ready);
+  go_on.set_value();
+  reader.join();
+  EXPECT_THAT(catalog.Problems(), SizeIs(1));
 }
 
 TEST_F(CdiTest, HooksRdtAndNetDevicesReachTheJson) {

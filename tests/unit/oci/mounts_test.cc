@@ -240,6 +240,62 @@ TEST_F(MountsTest, CriMountsReplaceKernelMounts) {
             std::find(destinations.begin(), destinations.end(), "/etc/hosts"));
 }
 
+TEST_F(MountsTest, PlacesInTheImage) {
+  rootfs_.Write("dir/file", "");
+  rootfs_.Symlink("/proc/self", "abs");
+  rootfs_.Symlink("../../../../proc", "dir/rel");
+  rootfs_.Symlink("dir", "ok");
+  rootfs_.Symlink("loop", "loop");
+  rootfs_.Symlink("abs/attr", "twice");
+  const DirFd root = rootfs_.dir();
+  for (const auto& [path, place] : {std::pair{"/a/b", "/a/b"},
+                                    {"/ok/x", "/dir/x"},
+                                    {"/abs", "/proc/self"},
+                                    {"/abs/attr/exec", "/proc/self/attr/exec"},
+                                    {"/dir/rel/sys", "/proc/sys"},
+                                    {"/ok/rel", "/proc"},
+                                    {"/twice/exec", "/proc/self/attr/exec"},
+                                    {"/", "/"},
+                                    {"/dir/file/x", "/dir/file/x"},
+                                    {"/ok/../../..", "/"}}) {
+    EXPECT_EQ(PlaceInRoot(root, path).value(), place) << path;
+  }
+  EXPECT_EQ(PlaceInRoot(root, "/loop/x").status().code(), Code::kInvalidArgument);
+}
+
+TEST_F(MountsTest, NoLinkOfTheImageLeadsAMountIntoProc) {
+  rootfs_.Symlink("/proc", "data");
+  rootfs_.Symlink("/", "root");
+  const DirFd root = rootfs_.dir();
+  Spec spec;
+  const auto check = [&](const char* destination) {
+    spec.mounts = {{"/proc", "proc", "proc", {}}, {destination, "bind", "/tmp", {"rbind"}}};
+    return CheckMountPlaces(root, spec);
+  };
+  EXPECT_TRUE(check("/proc/self/x").ok()) << "as the client wrote it";
+  EXPECT_TRUE(check("/proc/self/x/").ok());
+  // What cannot be looked at is not taken for a place without links.
+  const Status unknown = check(Cat("/", std::string(300, 'x')).c_str());
+  EXPECT_EQ(unknown.sys_errno(), ENAMETOOLONG) << unknown.ToString();
+  EXPECT_TRUE(check("/mnt").ok());
+  for (const char* bad : {"/data", "/data/self/attr", "/root", "/root/proc"}) {
+    const Status status = check(bad);
+    EXPECT_EQ(status.code(), Code::kInvalidArgument) << bad;
+    EXPECT_THAT(status.message(), testing::HasSubstr(bad));
+  }
+}
+
+TEST_F(MountsTest, VolumesThatAnImageCannotHave) {
+  for (const char* bad : {"/", "..", "/proc", "/proc/self", "/a/../proc"}) {
+    request_.image_volumes = {{bad, "/run/v/0"}};
+    const Status status = Build().status();
+    EXPECT_EQ(status.code(), Code::kInvalidArgument) << bad;
+    EXPECT_THAT(status.message(), testing::HasSubstr(bad));
+  }
+  request_.image_volumes = {{"/sys/fs/cgroup", "/run/v/0"}, {"/processes", "/run/v/1"}};
+  EXPECT_TRUE(Build().ok());
+}
+
 TEST_F(MountsTest, ImageVolumes) {
   request_.image_volumes = {{"/cache", "/run/v/0"}, {"/data", "/run/v/1"}};
   request_.mounts = {From("/slavery")};

@@ -1,9 +1,8 @@
-// AppArmor and SELinux, on machines that are described rather than present.
+// AppArmor, on machines that are described rather than present.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "oci/apparmor.h"
-#include "oci/selinux.h"
 #include "test_rootfs.h"
 
 namespace crisp::oci {
@@ -74,39 +73,17 @@ TEST_F(ApparmorTest, PrivilegedAndDisabledHosts) {
   EXPECT_EQ(Resolve().status().code(), Code::kFailedPrecondition);
 }
 
-TEST(Selinux, Labels) {
-  HostFacts host = FullHost();
-  ContainerRequest request;
-  request.selinux = RequestedSelinux{"", "", "", "s0,c4,c5"};
-  EXPECT_THAT(ResolveSelinux(request, host)->process, IsEmpty()) << "no SELinux: ignored";
-  host.selinux = true;
-  const Status status = ResolveSelinux(request, host).status();
-  EXPECT_EQ(status.code(), Code::kInvalidArgument);
-  EXPECT_THAT(status.message(), HasSubstr("s0,c4,c5"));
-
-  request.selinux = RequestedSelinux{"", "", "svirt_lxc_net_t", "s0:c4,c5"};
-  EXPECT_EQ(ResolveSelinux(request, host)->process, "system_u:system_r:svirt_lxc_net_t:s0:c4,c5");
-  EXPECT_EQ(ResolveSelinux(request, host)->mount, "system_u:object_r:container_file_t:s0:c4,c5");
-  request.selinux.reset();
-  EXPECT_EQ(ResolveSelinux(request, host)->process, "system_u:system_r:container_t:s0");
-  request.privileged = true;
-  EXPECT_EQ(ResolveSelinux(request, host)->process, "system_u:system_r:spc_t:s0");
-}
-
-TEST(Selinux, Levels) {
-  HostFacts host = FullHost();
-  host.selinux = true;
-  ContainerRequest request;
-  for (const char* good :
-       {"s0", "s15", "s0:c1", "s0:c1,c2", "s0:c0.c1023", "s0-s0:c0.c1023", "s0:c1.c3,c7"}) {
-    request.selinux = RequestedSelinux{"", "", "", good};
-    EXPECT_TRUE(ResolveSelinux(request, host).ok()) << good;
-  }
-  for (const char* bad :
-       {"0", "s", "s0:", "s0:c", "s0:c1,", "s0:c1.", "s0:c1.5", "s0-", "x0", "s0 ", "s0:c1;c2"}) {
-    request.selinux = RequestedSelinux{"", "", "", bad};
-    EXPECT_EQ(ResolveSelinux(request, host).status().code(), Code::kInvalidArgument) << bad;
-  }
+// A node that is a container itself sees the kernel's switch, but no profiles.
+TEST_F(ApparmorTest, WithoutSecurityfs) {
+  host_.apparmor_profiles = files_.path() + "/not-mounted/profiles";
+  EXPECT_THAT(*Resolve(), IsEmpty());
+  request_.apparmor = RequestedProfile{Type::kUnconfined, ""};
+  EXPECT_EQ(*Resolve(), "unconfined");
+  request_.apparmor = RequestedProfile{Type::kLocalhost, "deny-write"};
+  const Status status = Resolve().status();
+  EXPECT_EQ(status.code(), Code::kNotFound);
+  EXPECT_THAT(status.message(), HasSubstr("'deny-write'"));
+  EXPECT_THAT(status.message(), HasSubstr("not-mounted/profiles"));
 }
 
 }  // namespace

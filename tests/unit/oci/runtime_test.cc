@@ -109,12 +109,14 @@ class OpenTest : public ::testing::Test {
     options.cgroup_layout = &layout_;
     options.telemetry = &telemetry_;
     options.cgroup_driver = driver_;
+    options.monitor_env = monitor_env_;
     return Runtime::Open(std::move(options));
   }
   TestRootfs files_;
   Telemetry telemetry_;
   CgroupLayout layout_{false, {{"memory", "/m"}, {"pids", "/p"}}, false};
   CgroupDriver driver_ = CgroupDriver::kCgroupfs;
+  std::vector<std::string> monitor_env_;
 };
 
 TEST_F(OpenTest, Runc) {
@@ -145,6 +147,14 @@ TEST_F(OpenTest, CrunOnHybridCgroupsIsRefusedClearly) {
   EXPECT_THAT(status.message(), HasSubstr("hybrid"));
   EXPECT_THAT(status.message(), HasSubstr("handler 'h'"));
   EXPECT_TRUE(Open(Program("runc version 1.2.0", "exit 1")).ok());
+}
+
+TEST_F(OpenTest, TheHandlersOwnPathIsTheFirst) {
+  monitor_env_ = {"PATH=/mine:/usr/bin:/bin"};
+  const auto runtime =
+      Open(Program("$(tr '\\0' '\\n' </proc/$$/environ | grep -m1 ^PATH=) version 1.0", "exit 1"));
+  ASSERT_TRUE(runtime.ok()) << runtime.status().ToString();
+  EXPECT_EQ((*runtime)->features().kind, "PATH=/mine:/usr/bin:/bin");
 }
 
 TEST_F(OpenTest, WhatIsNoRuntime) {

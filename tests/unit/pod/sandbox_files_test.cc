@@ -42,6 +42,11 @@ TEST(Hostname, ComesFromTheConfigUnlessTheNetworkIsTheHosts) {
       v1::NODE);
   EXPECT_NE(*Hostname(config), "web-0");
   v1::PodSandboxConfig too_long;
+  for (const char* bad : {"a\nroot::0:0::/:/bin/sh", "a b", "a/b", "\xff"}) {
+    v1::PodSandboxConfig wrong;
+    wrong.set_hostname(bad);
+    EXPECT_EQ(Hostname(wrong).status().code(), Code::kInvalidArgument) << bad;
+  }
   too_long.set_hostname(std::string(65, 'a'));
   EXPECT_EQ(Hostname(too_long).status().code(), Code::kInvalidArgument);
 }

@@ -40,6 +40,7 @@ TEST_F(StateDbTest, ASandboxSurvivesReopening) {
   row.requested_handler = "";
   row.addresses = {"10.0.0.2", {"fd00::2", "10.0.0.3"}};
   row.init = {10, 11, uint64_t{1} << 40};
+  row.selinux_level = "s0:c1,c2";
   (*row.config.mutable_labels())["k"] = std::string("v\0w", 3);
   ASSERT_TRUE(db_->Put(row).ok());
   Open();
@@ -50,6 +51,7 @@ TEST_F(StateDbTest, ASandboxSurvivesReopening) {
   EXPECT_EQ(read.id, row.id);
   EXPECT_EQ(read.state, row.state);
   EXPECT_EQ(read.handler, "crun");
+  EXPECT_EQ(read.selinux_level, "s0:c1,c2");
   EXPECT_EQ(read.created_at_ns, row.created_at_ns);
   EXPECT_EQ(read.addresses.primary, "10.0.0.2");
   EXPECT_EQ(read.addresses.additional, row.addresses.additional);
@@ -117,7 +119,9 @@ TEST_F(StateDbTest, RefusesRubbishAndNewerSchemas) {
     auto raw = Database::Open(Path(), Durability::kNormal, {});
     EXPECT_EQ(raw.status().code(), Code::kFailedPrecondition) << "version 1 with no migrations";
   }
-  ASSERT_TRUE(RemoveTreeAt(Path()).ok());
+  for (const std::string& file : {Path(), Path() + "-wal"}) {
+    ASSERT_TRUE(RemoveTreeAt(file).ok());
+  }
   ASSERT_TRUE(WriteFile(Path(), std::string(4096, 'x')).ok());
   EXPECT_EQ(StateDb::Open(Path()).status().code(), Code::kDataLoss);
 }
@@ -126,11 +130,11 @@ TEST_F(StateDbTest, AConfigThatCannotBeReadIsDataLoss) {
   db_.reset();
   {
     // The schema is there already: pseudo migrations say that it is known.
-    constexpr std::array<std::string_view, 2> kKnown = {"", ""};
+    constexpr std::array<std::string_view, 3> kKnown = {"", "", ""};
     auto raw = Database::Open(Path(), Durability::kNormal, kKnown);
     ASSERT_TRUE(raw.ok());
     ASSERT_TRUE((*raw)
-                    ->Execute("INSERT INTO sandboxes VALUES('11',1,1,'','',?,'',0,0,0)",
+                    ->Execute("INSERT INTO sandboxes VALUES('11',1,1,'','',?,'',0,0,0,'')",
                               {Database::Blob{"\xff\xff"}})
                     .ok());
   }

@@ -44,6 +44,11 @@ TEST(PodSysctls, RefusesHostSysctlsAndHostNamespaces) {
     (*config.mutable_linux()->mutable_sysctls())[name] = "1";
     EXPECT_EQ(PodSysctls(config, {}).status().code(), Code::kInvalidArgument) << name;
   }
+  for (const char* value : {"1\n2", "1\x01"}) {
+    v1::PodSandboxConfig config;
+    (*config.mutable_linux()->mutable_sysctls())["net.core.somaxconn"] = value;
+    EXPECT_EQ(PodSysctls(config, {}).status().code(), Code::kInvalidArgument) << value;
+  }
   EXPECT_FALSE(PodSysctls(Config("net.core.somaxconn", v1::NODE, v1::POD), {}).ok());
   EXPECT_FALSE(PodSysctls(Config("kernel.sem", v1::POD, v1::NODE), {}).ok());
 }

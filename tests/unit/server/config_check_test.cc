@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <functional>
 
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
@@ -15,6 +16,7 @@ using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::Field;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using Verdict = CheckedPart::Verdict;
 
 auto Is(Verdict verdict, const std::string& text) {
@@ -69,6 +71,74 @@ TEST_F(ConfigCheckTest, HandlersThatDoNot) {
   config_.runtimes["own"].privileged_seccomp_profile.clear();
   Write("own", "#!/bin/sh\necho no runtime\n", 0755);
   EXPECT_THAT(CheckConfig(config_), Contains(Is(Verdict::kBad, "printed 'no runtime'")));
+}
+
+// Wherever the temporary directory is: with project quotas or, said so, without.
+TEST_F(ConfigCheckTest, WritableLayers) {
+  config_.root = Path("root/below");
+  const auto parts = CheckConfig(config_);
+  EXPECT_THAT(parts,
+              Contains(Field(&CheckedPart::text, HasSubstr("writable_layer: project quota"))));
+  EXPECT_FALSE(PathExists(Path("root"))) << "nothing is made";
+  config_.root = "/proc/none";
+  EXPECT_THAT(CheckConfig(config_), Contains(Is(Verdict::kLeftOut, "neither ext4 nor xfs")));
+  config_.writable_layer.size_limit_bytes = 1 << 20;
+  EXPECT_THAT(CheckConfig(config_), Contains(Is(Verdict::kBad, "configure no limit")));
+}
+
+// Each setting of a handler, with a value that is wrong.
+TEST_F(ConfigCheckTest, EverySettingOfAHandler) {
+  const auto found = [this](const std::function<void(config::RuntimeHandler*)>& spoil) {
+    config::Config config = config_;
+    spoil(&config.runtimes["own"]);
+    std::string all;
+    for (const CheckedPart& part : CheckConfig(config)) {
+      // Not of the handler: whether the temporary directory has quotas.
+      if (part.text.starts_with("writable_layer")) continue;
+      if (part.verdict != Verdict::kGood) all += part.text + "\n";
+    }
+    return all;
+  };
+  Write("file", "");
+  Write("plain", "#!/bin/sh\n", 0644);
+  Write("rubbish.json", "{\"process\": ");
+  Write("profile.json", "{\"defaultAction\": \"SCMP_ACT_DANCE\"}");
+  EXPECT_EQ(found([](auto*) {}), "");
+  EXPECT_THAT(found([](auto* h) { h->path = "own"; }), HasSubstr("path 'own'"));
+  EXPECT_THAT(found([&](auto* h) { h->path = Path("none"); }), HasSubstr(Path("none")));
+  EXPECT_THAT(found([&](auto* h) { h->path = Path("plain"); }),
+              AllOf(HasSubstr(Path("plain")), HasSubstr("Permission denied")));
+  EXPECT_THAT(found([](auto* h) { h->root = "state"; }), HasSubstr("root 'state'"));
+  EXPECT_THAT(found([&](auto* h) { h->root = Path("file/below/it"); }),
+              HasSubstr(Cat(Path("file"), " is not a directory")));
+  EXPECT_THAT(found([](auto* h) { h->sandbox = config::SandboxKind::kProcess; }),
+              HasSubstr("sandbox: process: not supported yet; allowed: namespaces"));
+  EXPECT_THAT(found([](auto* h) { h->default_annotations["io.kubernetes.cri.x"] = "y"; }),
+              HasSubstr("default_annotations: 'io.kubernetes.cri.x'"));
+  EXPECT_THAT(found([](auto* h) { h->default_annotations["a"] = "\xff"; }),
+              AllOf(HasSubstr("a: default_annotations"), HasSubstr("UTF-8")));
+  EXPECT_THAT(found([&](auto* h) { h->base_spec = Path("none.json"); }),
+              HasSubstr(Path("none.json")));
+  EXPECT_THAT(found([&](auto* h) { h->base_spec = Path("rubbish.json"); }),
+              HasSubstr("rubbish.json: not JSON"));
+  EXPECT_THAT(found([&](auto* h) { h->privileged_seccomp_profile = Path("profile.json"); }),
+              AllOf(HasSubstr("privileged_seccomp_profile"), HasSubstr("SCMP_ACT_DANCE")));
+  // A monitor's environment reaches the program that is checked, too.
+  Write("own",
+        "#!/bin/sh\n[ \"$WANTED\" = yes ] || { echo no WANTED >&2; exit 3; }\n"
+        "echo own version 1.2.3\n",
+        0755);
+  EXPECT_THAT(found([](auto*) {}), HasSubstr("no WANTED"));
+  EXPECT_THAT(found([](auto* h) { h->monitor_env["WANTED"] = "yes"; }), Not(HasSubstr("WANTED")));
+}
+
+TEST_F(ConfigCheckTest, Selinux) {
+  config_.selinux = config::SelinuxMode::kOn;
+  if (PathExists("/sys/fs/selinux/enforce")) {
+    EXPECT_THAT(CheckConfig(config_), Contains(Is(Verdict::kGood, "SELinux: containers are ")));
+  } else {
+    EXPECT_THAT(CheckConfig(config_), Contains(Is(Verdict::kBad, "selinux: on, but this host")));
+  }
 }
 
 TEST_F(ConfigCheckTest, FilesAndDevices) {

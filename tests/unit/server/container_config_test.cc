@@ -68,6 +68,22 @@ TEST(ContainerConfig, WorkloadsAndCpus) {
   EXPECT_THAT(ErrorOf("workloads: {b: {cpus: 1}}\n"), HasSubstr("cpu_shares"));
 }
 
+TEST(ContainerConfig, WritableLayers) {
+  EXPECT_EQ(Parse("pids_limit: 1\n")->writable_layer.size_limit_bytes, 0);
+  const auto config = Parse(
+      "writable_layer: {size_limit: 10GiB, inode_limit: 100000, first_project_id: 7, "
+      "project_ids: 500}\n");
+  ASSERT_TRUE(config.ok()) << config.status().ToString();
+  EXPECT_EQ(config->writable_layer.size_limit_bytes, int64_t{10} << 30);
+  EXPECT_EQ(config->writable_layer.inode_limit, 100'000);
+  EXPECT_EQ(config->writable_layer.first_project_id, 7);
+  EXPECT_EQ(config->writable_layer.project_ids, 500);
+  for (const char* wrong : {"size_limit: 10", "inode_limit: -1", "first_project_id: 0",
+                            "first_project_id: 5000000000", "project_ids: 0"}) {
+    EXPECT_THAT(ErrorOf(Cat("writable_layer: {", wrong, "}\n")), HasSubstr("allowed"));
+  }
+}
+
 TEST(ContainerConfig, BlockioFile) {
   const auto classes = ParseBlockio(
       "Classes:\n  slow:\n  - Weight: 80\n  - Devices: [/dev/sd*, /dev/vda]\n"

@@ -82,9 +82,10 @@ class FakePods final : public pod::PodService {
   Status CheckUserNamespaces(const oci::Runtime&) const override { return user_namespaces; }
   Status user_namespaces = Unimplemented("not on this machine");
 
-  // Answers StopContainer when its client gives up, and records what it was told.
+  // Answers StopContainer when its client gives up, and records what it was told. (One call.)
   void StopContainer(v1::StopContainerRequest, CancelToken cancel,
                      pod::Done<v1::StopContainerResponse> done) override {
+    entered.set_value(cancel.deadline());
     waiters_.emplace_back([this, cancel, done = std::move(done)] {
       while (cancel.Check().ok()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
       const Status why = cancel.Check();
@@ -137,6 +138,7 @@ class FakePods final : public pod::PodService {
   std::function<Result<UniqueFd>(const std::string&, int)> on_socket;
 
   std::vector<oci::Runtime*> runtimes;
+  std::promise<MonoTime> entered;  // the deadline that the room got
   std::promise<Code> cancelled;
 
  private:

@@ -59,14 +59,14 @@ class FakeImages final : public image::ImageService {
   image::FsInfo GetFsInfo() const override { return {"/store", 5, 6, 7}; }
   Result<image::LeasePtr> Acquire(const std::string&) override { return NotFound("lease"); }
   Status MountRootfs(const image::Lease&, const std::string&, const std::string&,
-                     const std::string&, int) override {
+                     const std::string&, const image::MountOptions&) override {
     return OkStatus();
   }
-  Status MountImage(const image::Lease&, const std::string&, int) override { return OkStatus(); }
+  Status MountImage(const image::Lease&, const std::string&, const image::MountOptions&) override {
+    return OkStatus();
+  }
   void CollectGarbage() override {}
-  Status Reload(std::map<std::string, image::RegistryOptions>, std::vector<std::string>) override {
-    return OkStatus();
-  }
+  Status Reload(image::Reloadable) override { return OkStatus(); }
 
   std::vector<image::ImagePtr> images;
   std::vector<image::PullProgress> pulls;

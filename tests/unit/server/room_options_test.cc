@@ -12,6 +12,7 @@ TEST(RoomOptionsTest, EveryRoomGetsItsSettings) {
   config.cgroup_driver = config::CgroupDriver::kSystemd;
   config.image.registries["r"].plain_http = true;
   config.image.pinned = {"p"};
+  config.image.decryption_keys_path = "/k";
   config.network.prefer = config::AddressPreference::kIpv6;
   config.timeouts.kill = std::chrono::seconds(5);
   config.binaries = {"/m", "/i", "/p"};
@@ -19,6 +20,8 @@ TEST(RoomOptionsTest, EveryRoomGetsItsSettings) {
   EXPECT_TRUE(ToImageOptions(config).registries.at("r").plain_http);
   EXPECT_EQ(ToImageOptions(config).pull_binary, "/p");
   EXPECT_EQ(ToImageOptions(config).pinned_images.size(), 1u);
+  EXPECT_EQ(ToImageOptions(config).decryption_keys_path, "/k");
+  EXPECT_EQ(ToReloadable(config).decryption_keys_path, "/k");
   EXPECT_EQ(ToNetworkOptions(config).cache_dir, "/var/lib/crisp/cni");
   EXPECT_EQ(ToNetworkOptions(config).prefer, network::AddressPreference::kIpv6);
   const oci::RuntimeOptions runtime = ToRuntimeOptions(config, "kata");

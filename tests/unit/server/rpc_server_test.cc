@@ -17,6 +17,7 @@
 namespace crisp::rpc {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 class RpcServerTest : public ::testing::Test {
@@ -117,19 +118,27 @@ TEST_F(RpcServerTest, EventStreamsEndWhenTheServerStops) {
   EXPECT_EQ(waiting->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
-TEST_F(RpcServerTest, DeadlineAndCancelReachTheRoom) {
+TEST_F(RpcServerTest, DeadlineReachesTheRoom) {
+  v1::VersionResponse version;  // so that the deadline is not spent on the connection
+  grpc::ClientContext first;
+  ASSERT_TRUE(runtime_->Version(&first, {}, &version).ok());
   v1::StopContainerResponse response;
-  context_.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(50));
+  context_.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(200));
   EXPECT_EQ(runtime_->StopContainer(&context_, {}, &response).error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
-  EXPECT_EQ(rooms_.pods.cancelled.get_future().get(), Code::kDeadlineExceeded);
+  // The server counts from the request's arrival, so the client's word of giving up may be first.
+  EXPECT_THAT(rooms_.pods.cancelled.get_future().get(),
+              AnyOf(Code::kDeadlineExceeded, Code::kCancelled));
+  EXPECT_LT(rooms_.pods.entered.get_future().get(), MonoNow() + std::chrono::seconds(1));
+}
 
-  rooms_.pods.cancelled = {};
+TEST_F(RpcServerTest, CancelReachesTheRoom) {
   grpc::ClientContext context;
   std::thread canceller([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    rooms_.pods.entered.get_future().wait();
     context.TryCancel();
   });
+  v1::StopContainerResponse response;
   EXPECT_EQ(runtime_->StopContainer(&context, {}, &response).error_code(),
             grpc::StatusCode::CANCELLED);
   canceller.join();
@@ -149,7 +158,7 @@ TEST_F(RpcServerTest, ShutdownEndsRunningCalls) {
     v1::StopContainerResponse response;
     status = runtime_->StopContainer(&context_, {}, &response);
   });
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  rooms_.pods.entered.get_future().wait();
   server_->Shutdown(MonoNow() + std::chrono::milliseconds(50));
   caller.join();
   EXPECT_FALSE(status.ok());
@@ -167,11 +176,12 @@ TEST_F(RpcServerTest, AnIdleClientDoesNotHoldUpTheShutdown) {
 
 TEST_F(RpcServerTest, AShutdownLetsRunningCallsEndAndRefusesNewOnes) {
   context_.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(500));
+  grpc::Status status;
   std::thread caller([&] {
     v1::StopContainerResponse response;
-    (void)runtime_->StopContainer(&context_, {}, &response);
+    status = runtime_->StopContainer(&context_, {}, &response);
   });
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  rooms_.pods.entered.get_future().wait();
   const MonoTime start = MonoNow();
   std::thread stopper([&] { server_->Shutdown(start + std::chrono::seconds(30)); });
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
@@ -180,10 +190,9 @@ TEST_F(RpcServerTest, AShutdownLetsRunningCallsEndAndRefusesNewOnes) {
   EXPECT_EQ(runtime_->CreateContainer(&late, {}, &created).error_code(),
             grpc::StatusCode::UNAVAILABLE);
   stopper.join();
-  EXPECT_GT(MonoNow() - start, std::chrono::milliseconds(200));
   EXPECT_LT(MonoNow() - start, std::chrono::seconds(5));
-  EXPECT_EQ(rooms_.pods.cancelled.get_future().get(), Code::kDeadlineExceeded);
   caller.join();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED) << "it had its time";
 }
 
 TEST_F(RpcServerTest, PullAndImportGoThroughTheLane) {

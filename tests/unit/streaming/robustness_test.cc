@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "fake_sessions.h"
+#include "server/streaming/delivery.h"
 #include "tests/support/spdy_client.h"
 
 namespace crisp::streaming {
@@ -164,6 +165,25 @@ TEST_F(RobustnessTest, IdleSessionsEnd) {
   EXPECT_TRUE(client.at_end());
   EXPECT_GE(MonoNow() - begin, std::chrono::milliseconds(550));
   EXPECT_TRUE(log_.Await("closed"));
+}
+
+// Its end is behind input that the session does not take, and more than crispd reads meanwhile.
+TEST_F(RobustnessTest, AClientThatLeavesAPausedSession) {
+  for (const bool half : {true, false}) {
+    TestClient client(server().port());
+    ASSERT_TRUE(client.Write(WebSocketUpgrade(ExecUrl({"stuck"}), "v5.channel.k8s.io")));
+    client.ReadHead();
+    for (size_t sent = 0; sent < Delivery::kHeld_bytes + (192 << 10); sent += 64 << 10) {
+      ASSERT_TRUE(client.Write(MaskedFrame(2, std::string(64 << 10, '\0'))));
+    }
+    ASSERT_TRUE(log_.Await("begun", half ? 1 : 2));
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    EXPECT_EQ(log_.Get("closed"), half ? 0u : 1u) << "while the client was there";
+    half ? client.Shutdown() : client.Close();
+    EXPECT_TRUE(log_.Await("closed", half ? 1 : 2));
+    EXPECT_THAT(log_.Text("closed"), HasSubstr("the client closed the connection"));
+  }
+  EXPECT_TRUE(AwaitNoSessions());
 }
 
 // A whole conversation in one piece, cut off after every byte.

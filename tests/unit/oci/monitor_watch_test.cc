@@ -1,0 +1,89 @@
+// A container's end whose monitor ends at the same time: a state directory made by hand.
+#include "oci/monitor_watch.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <future>
+#include <thread>
+
+#include "base/core/dir_fd.h"
+#include "base/core/file.h"
+#include "base/failpoint.h"
+#include "conmon/protocol.h"
+
+namespace crisp::oci {
+namespace {
+
+constexpr int kNobody = (1 << 22) + 1;  // beyond the largest process id
+
+class MonitorWatchTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    char pattern[] = "/tmp/crisp-watch-XXXXXX";
+    dir_ = ::mkdtemp(pattern);
+    loop_ = EpollLoop::Create().value();
+    thread_ = std::thread([this] { loop_->Run(); });
+  }
+  void TearDown() override {
+    failpoint::DisarmAll();
+    loop_->Stop();
+    thread_.join();
+    watch_.reset();
+    EXPECT_TRUE(RemoveTreeAt(dir_).ok());
+  }
+  void WriteRecord(int code) const {
+    conmon::ExitRecord record;
+    record.exit_code = code;
+    EXPECT_TRUE(WriteFile(Cat(dir_, "/", conmon::kExitFileName), record.ToText()).ok());
+  }
+  // Of a container that is dead already.
+  void Start() {
+    MonitorProcess process;
+    process.monitor_pid = kNobody;
+    process.container_pid = kNobody;
+    MonitorObserver observer;
+    observer.on_exit = [this](const ExitRecord& record, bool known) {
+      seen_.set_value({record.exit_code, known});
+    };
+    watch_ = std::make_shared<MonitorWatch>(dir_, process, loop_.get(), std::move(observer));
+    ASSERT_TRUE(watch_->Start(UniqueFd()).ok());
+  }
+  std::pair<int, bool> Seen() {
+    auto future = seen_.get_future();
+    if (future.wait_for(std::chrono::seconds(20)) != std::future_status::ready) return {-1, false};
+    return future.get();
+  }
+
+  std::string dir_;
+  std::unique_ptr<EpollLoop> loop_;
+  std::thread thread_;
+  std::shared_ptr<MonitorWatch> watch_;
+  std::promise<std::pair<int, bool>> seen_;
+};
+
+TEST_F(MonitorWatchTest, WithoutMonitorAndRecordItIsUnknown) {
+  Start();
+  EXPECT_EQ(Seen(), std::pair(255, false));
+}
+
+// The monitor wrote its record and ended after crispd had looked for the record.
+TEST_F(MonitorWatchTest, ARecordThatComesBetweenTwoLooks) {
+  for (const bool pid_file : {false, true}) {
+    if (pid_file) {
+      conmon::PidFile file;
+      file.monitor_pid = kNobody;
+      ASSERT_TRUE(WriteFile(Cat(dir_, "/", conmon::kPidFileName), file.ToText()).ok());
+    }
+    ASSERT_TRUE(failpoint::Arm("oci.monitor.await_record=sleep:1000").ok());
+    seen_ = {};
+    Start();
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    WriteRecord(7);
+    EXPECT_EQ(Seen(), std::pair(7, true)) << pid_file;
+    ASSERT_TRUE(RemoveTreeAt(Cat(dir_, "/", conmon::kExitFileName)).ok());
+  }
+}
+
+}  // namespace
+}  // namespace crisp::oci

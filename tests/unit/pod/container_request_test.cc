@@ -1,0 +1,62 @@
+#include "pod/container_request.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <sstream>
+
+#include "base/core/file.h"
+#include "pod_fixtures.h"
+
+namespace crisp::pod {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Field 22 of proc_pid_stat(5); this program's name has no blanks.
+uint64_t OwnStartTime() {
+  std::istringstream stat(*ReadFile("/proc/self/stat", 4096));
+  std::string field;
+  for (int i = 0; i < 22; ++i) stat >> field;
+  return std::stoull(field);
+}
+
+class TargetTest : public ::testing::Test {
+ protected:
+  TargetTest() {
+    row_ = MakeContainerRow("target", "22");
+    row_.process.container_pid = ::getpid();
+    row_.process.container_start_time = OwnStartTime();
+  }
+  Result<std::optional<std::string>> Namespace() {
+    const ContainerPtr target = MakeContainer(row_, sandbox_);
+    EXPECT_TRUE(env_.registry.Add(target).ok());
+    ContainerRow debug = MakeContainerRow("debug", "33");
+    v1::NamespaceOption& options =
+        *debug.config.mutable_linux()->mutable_security_context()->mutable_namespace_options();
+    options.set_pid(v1::TARGET);
+    options.set_target_id("22");
+    return PidNamespace(env_, *MakeContainer(debug, sandbox_));
+  }
+  Environment env_{Options()};
+  SandboxPtr sandbox_ = MakeSandbox(MakeSandboxRow("pod", "11"));
+  ContainerRow row_;
+};
+
+TEST_F(TargetTest, TheProcessOfTheContainer) {
+  const auto found = Namespace();
+  ASSERT_TRUE(found.ok()) << found.status().ToString();
+  EXPECT_EQ(*found, Cat("/proc/", ::getpid(), "/ns/pid"));
+}
+
+// The container has ended, and its number is somebody else's by now.
+TEST_F(TargetTest, AReusedNumberIsRefused) {
+  --row_.process.container_start_time;
+  const Status refused = Namespace().status();
+  EXPECT_EQ(refused.code(), Code::kFailedPrecondition);
+  EXPECT_THAT(refused.message(), HasSubstr("namespace_options.target_id"));
+}
+
+}  // namespace
+}  // namespace crisp::pod
