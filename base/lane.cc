@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <system_error>
 
 #include "base/log.h"
@@ -9,12 +10,15 @@
 namespace crisp {
 namespace {
 constexpr auto kIdle = std::chrono::seconds(10);
-}
+constexpr size_t kStuckFactor = 8;
+}  // namespace
 
-Lane::Lane(std::string name, size_t max_threads, size_t max_queued, Telemetry* telemetry)
+Lane::Lane(std::string name, size_t max_threads, size_t max_queued, Telemetry* telemetry,
+           Duration stuck_after)
     : name_(std::move(name)),
       max_threads_(max_threads),
       max_queued_(max_queued),
+      stuck_after_(stuck_after),
       wait_(telemetry->GetHistogram("crisp_lane_wait_seconds", "Time that jobs waited for a thread",
                                     {{"lane", name_}})) {}
 
@@ -28,20 +32,64 @@ Status Lane::Submit(Job job) {
   }
   JoinDoneLocked();
   queue_.push_back({std::move(job), MonoNow()});
-  if (idle_ < queue_.size() && workers_.size() < max_threads_) {
-    Worker& worker = workers_.emplace_back();
-    try {
-      worker.thread = std::thread([this, &worker] { Work(&worker); });
-    } catch (const std::system_error& error) {
-      workers_.pop_back();
-      if (workers_.empty()) {
-        queue_.pop_back();
-        return ResourceExhausted("lane ", name_, ": start thread: ", error.what());
-      }
-    }
+  Status started = StartWorkerLocked();
+  if (!started.ok() && workers_.empty()) {
+    queue_.pop_back();
+    return started;
   }
   changed_.notify_one();
   return OkStatus();
+}
+
+size_t Lane::CountLocked(MonoTime now) const {
+  return static_cast<size_t>(
+      std::count_if(workers_.begin(), workers_.end(),
+                    [now](const Worker& worker) { return worker.stuck_at > now; }));
+}
+
+MonoTime Lane::NextStuckLocked(MonoTime now) const {
+  MonoTime next = MonoTime::max();
+  for (const Worker& worker : workers_) {
+    if (worker.stuck_at > now) next = std::min(next, *worker.stuck_at);
+  }
+  return next;
+}
+
+// As many as may run, and where jobs can get stuck one more: it waits for that.
+Status Lane::StartWorkerLocked() {
+  if (idle_ >= queue_.size()) return OkStatus();
+  size_t limit = max_threads_;
+  if (stuck_after_ != Duration::max()) {
+    const auto running = static_cast<size_t>(
+        std::count_if(workers_.begin(), workers_.end(),
+                      [](const Worker& worker) { return worker.stuck_at.has_value(); }));
+    limit += running - CountLocked(MonoNow()) + 1;
+    limit = std::min(limit, max_threads_ * kStuckFactor);
+  }
+  if (workers_.size() >= limit) return OkStatus();
+  Worker& worker = workers_.emplace_back();
+  try {
+    worker.thread = std::thread([this, &worker] { Work(&worker); });
+  } catch (const std::system_error& error) {
+    workers_.pop_back();
+    return ResourceExhausted("lane ", name_, ": start thread: ", error.what());
+  }
+  return OkStatus();
+}
+
+bool Lane::AwaitJob(std::unique_lock<std::mutex>* lock) {
+  const MonoTime leave = MonoNow() + kIdle;
+  for (;;) {
+    const MonoTime now = MonoNow();
+    if (queue_.empty()) {
+      if (shutdown_ || now >= leave) return false;
+      changed_.wait_until(*lock, leave);
+    } else if (CountLocked(now) < max_threads_) {
+      return true;
+    } else {
+      changed_.wait_until(*lock, NextStuckLocked(now));
+    }
+  }
 }
 
 void Lane::Work(Worker* self) {
@@ -49,18 +97,20 @@ void Lane::Work(Worker* self) {
   std::unique_lock lock(mutex_);
   for (;;) {
     ++idle_;
-    const bool woken =
-        changed_.wait_for(lock, kIdle, [this] { return shutdown_ || !queue_.empty(); });
+    const bool more = AwaitJob(&lock);
     --idle_;
-    if (queue_.empty() && (shutdown_ || !woken)) break;
-    if (queue_.empty()) continue;
+    if (!more) break;
     Queued next = std::move(queue_.front());
     queue_.pop_front();
+    const MonoTime now = MonoNow();
+    self->stuck_at = stuck_after_ == Duration::max() ? MonoTime::max() : now + stuck_after_;
+    if (!queue_.empty()) (void)StartWorkerLocked();  // without it the next waits for one of us
     lock.unlock();
-    wait_.Observe(MonoNow() - next.since);
+    wait_.Observe(now - next.since);
     next.job();
     next.job = nullptr;  // what it captured ends here, not under the lock
     lock.lock();
+    self->stuck_at.reset();
   }
   self->done = true;
   changed_.notify_all();

@@ -156,19 +156,17 @@ void ExecProcess::StopWatching() {
   if (exit_watch_ != 0) env_->options.loop->Unwatch(std::exchange(exit_watch_, 0));
 }
 
-void ExecProcess::Kill() {
-  Status killed = tree_.Kill(MonoNow() + env_->options.kill_deadline);
-  if (!killed.ok()) {
-    log::Warning("exec not killed", {{"container", container_->id()}, {"error", killed}});
-  }
+Status ExecProcess::Kill(Duration patience) {
+  Status killed = tree_.Kill(MonoNow() + patience);
   (void)env_->options.reaper->Take(tree_.pid, started_at_);
+  return killed;
 }
 
 // A runtime that was killed at its deadline may have got as far as the exec's cgroup.
 void ExecProcess::KillHalfStarted() {
-  if (tree_.pid > 0) return Kill();
-  if (tree_.sub_cgroup.path().empty()) return;
-  const Status killed = tree_.sub_cgroup.KillAll(MonoNow() + kHalfStartedKill);
+  if (tree_.pid <= 0 && tree_.sub_cgroup.path().empty()) return;
+  const Status killed = tree_.pid > 0 ? Kill(kHalfStartedKill)
+                                      : tree_.sub_cgroup.KillAll(MonoNow() + kHalfStartedKill);
   if (!killed.ok()) {
     log::Warning("exec not killed", {{"container", container_->id()}, {"error", killed}});
   }

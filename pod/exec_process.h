@@ -50,8 +50,9 @@ class ExecProcess {
   void WatchExit(std::function<void(int exit_code)> on_exit);
   void StopWatching();
 
-  // Kills the whole tree and collects the first process.
-  void Kill();
+  // Kills the whole tree and collects the first process. kDeadlineExceeded: what sleeps
+  // uninterruptibly is still there after `patience`, and dies when it wakes.
+  Status Kill(Duration patience);
   // The directory, and the sub-cgroup unless a background child lives in it.
   void RemoveRecord();
 

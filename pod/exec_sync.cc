@@ -19,6 +19,8 @@ constexpr size_t kAllOutputLimit_bytes = 64u << 20;
 constexpr size_t kSmallOutput_bytes = 64u << 10;
 // After the exit: how long pipes may stay open in other hands before the result is given.
 constexpr auto kDrainLimit = std::chrono::milliseconds(300);
+constexpr auto kPromptKill = std::chrono::seconds(1);
+constexpr auto kEndAgain = std::chrono::seconds(1);  // when the lane was full
 
 class ExecSession : public std::enable_shared_from_this<ExecSession> {
  public:
@@ -132,14 +134,14 @@ class ExecSession : public std::enable_shared_from_this<ExecSession> {
   void Finish() {
     if (finished_) return;
     StopWatching();
-    RemoveRecordLater(/*kill=*/false, Result<ExecResult>(std::move(result_)));
+    Answer(std::move(result_));
+    EndLater(OkStatus());
   }
 
   void Abort(Status status) {
     if (finished_) return;
     StopWatching();
-    RemoveRecordLater(/*kill=*/true,
-                      std::move(status).Wrap("exec in container ", container_->id().short_str()));
+    EndLater(std::move(status).Wrap("exec in container ", container_->id().short_str()));
   }
 
   void StopWatching() {
@@ -152,20 +154,36 @@ class ExecSession : public std::enable_shared_from_this<ExecSession> {
     if (timer_ != 0) loop.Cancel(std::exchange(timer_, 0));
   }
 
-  // The answer is given when the tree is dead: a client looks at once (critest).
-  void RemoveRecordLater(bool kill, Result<ExecResult> result) {
-    auto shared = std::make_shared<Result<ExecResult>>(std::move(result));
+  // A client looks at once (critest), so the answer to a call that is aborted waits for the tree's
+  // death, but not long: what sleeps uninterruptibly can take for ever.
+  void Answer(Result<ExecResult> result) {
+    if (const auto done = std::exchange(done_, nullptr)) done(std::move(result));
+  }
+
+  void EndLater(Status abort) {
     const auto self = shared_from_this();
-    if (!kill) {
-      done_(std::move(*shared));
-      done_ = nullptr;
+    const Status submitted = env_->options.exec_lane->Submit([self, abort] { self->End(abort); });
+    if (submitted.ok()) return;
+    // The lane is full, and nobody else will kill this. A daemon that ends leaves it to the next.
+    if (!abort.ok()) Answer(abort);
+    if (submitted.code() != Code::kResourceExhausted) return;
+    env_->options.loop->RunAt(MonoNow() + kEndAgain, [self, abort] { self->EndLater(abort); });
+  }
+
+  // On the lane. `abort` OK: it has ended, and that was answered.
+  void End(const Status& abort) {
+    if (!abort.ok()) {
+      Status killed = process_->Kill(kPromptKill);
+      if (!killed.ok()) {
+        Answer(abort);
+        killed = process_->Kill(env_->options.kill_deadline);
+      }
+      if (!killed.ok()) {
+        log::Warning("exec not killed", {{"container", container_->id()}, {"error", killed}});
+      }
     }
-    Status submitted = env_->options.exec_lane->Submit([self, kill, shared] {
-      if (kill) self->process_->Kill();
-      self->process_->RemoveRecord();
-      if (kill) self->done_(std::move(*shared));
-    });
-    if (!submitted.ok() && kill) done_(submitted);
+    process_->RemoveRecord();
+    if (!abort.ok()) Answer(abort);
   }
 
   Environment* const env_;

@@ -1,5 +1,6 @@
 #include "pod/exec_tree.h"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <set>
@@ -59,6 +60,7 @@ Status ExecTree::Kill(MonoTime deadline) const {
   if (!sub_cgroup.path().empty()) {
     CRISP_RETURN_IF_ERROR(sub_cgroup.KillAll(deadline));
   }
+  auto pause = std::chrono::milliseconds(1);
   for (;;) {
     const std::set<pid_t> tree = Descendants(pid, CRISP_TRY(container.Processes()));
     if (tree.empty()) return OkStatus();
@@ -66,7 +68,8 @@ Status ExecTree::Kill(MonoTime deadline) const {
     if (MonoNow() >= deadline) {
       return DeadlineExceeded(tree.size(), " processes of the exec survive SIGKILL");
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::this_thread::sleep_for(pause);
+    pause = std::min(pause * 2, std::chrono::milliseconds(50));
   }
 }
 

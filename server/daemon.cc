@@ -31,6 +31,8 @@ namespace crisp {
 namespace {
 
 constexpr size_t kMaxQueuedCalls = 4096;
+// No operation on a pod takes as long unless it waits for something that hangs.
+constexpr auto kStuckAfter = std::chrono::seconds(5);
 constexpr auto kEmptyHelpers = std::chrono::seconds(10);
 constexpr auto kHelperPatience = std::chrono::seconds(5);
 constexpr auto kSessionsEnd = std::chrono::seconds(3);  // streaming clients at a stop
@@ -68,7 +70,13 @@ struct OwnedCgroup {
     if (Status empty = dir.AwaitEmpty(MonoNow() + patience); !empty.ok()) {
       log::Warning("left processes are killed", {{"cgroup", path}, {"why", empty}});
     }
-    CRISP_RETURN_IF_ERROR(dir.KillAll(MonoNow() + kEmptyHelpers).Wrap("empty cgroup ", path));
+    Status killed = dir.KillAll(MonoNow() + kEmptyHelpers);
+    // A SIGKILL waits for whom sleeps uninterruptibly; pods need not wait for him, too.
+    if (killed.code() == Code::kDeadlineExceeded) {
+      log::Error("left processes cannot be killed", {{"cgroup", path}, {"why", killed}});
+    } else {
+      CRISP_RETURN_IF_ERROR(std::move(killed).Wrap("empty cgroup ", path));
+    }
     auto dirs = CRISP_TRY(dir.OpenDirs());  // not within the braces: g++ 12 would lose `dir`
     return OwnedCgroup{dir, std::move(dirs), nullptr};
   }
@@ -305,9 +313,9 @@ Status Daemon::Parts::OpenRooms() {
   const auto lane = [&](const char* name, int64_t threads) {
     return std::make_unique<Lane>(name, static_cast<size_t>(threads), kMaxQueuedCalls, &telemetry);
   };
-  work_lane = lane("work", c->lanes.work);
-  pull_lane = lane("pull", c->lanes.pull);
-  exec_lane = lane("exec", c->lanes.exec);
+  work_lane = lane("work", c->lanes.work, kStuckAfter);
+  pull_lane = lane("pull", c->lanes.pull, Duration::max());  // pulls take long
+  exec_lane = lane("exec", c->lanes.exec, kStuckAfter);
 
   hooks = std::make_unique<oci::HookCatalog>(c->hooks_dirs);
   CRISP_RETURN_IF_ERROR(Follow(hooks.get()).Wrap("hooks_dirs"));

@@ -3,9 +3,13 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <filesystem>
+#include <future>
 #include <thread>
+#include <vector>
 
 #include "base/cgroup_dir.h"
+#include "base/core/child_process.h"
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
 #include "tests/fault/fault_fixture.h"
@@ -13,6 +17,8 @@
 
 namespace crisp::test {
 namespace {
+
+constexpr int kMoreThanALane = 20;  // 16 threads unless configured otherwise
 
 class HostileContainerTest : public FaultTest {
  protected:
@@ -118,6 +124,79 @@ TEST_P(HostileContainerTest, SleepsUninterruptibly) {
   EXPECT_EQ(StatusOf(id).exit_code(), 137);
   EXPECT_THAT(TryStopPod(pod), IsOk());
   EXPECT_THAT(TryRemovePod(pod), IsOk());
+}
+
+// More of them than the exec lane has threads: each has its answer soon, and others theirs.
+TEST_P(HostileContainerTest, ItsCommandsSleepUninterruptibly) {
+  const auto hung = HungFilesystem::Mount(daemon().Path("hung"));
+  if (!hung.ok()) GTEST_SKIP() << "needs FUSE: " << hung.status().ToString();
+  const auto sandbox = SandboxConfig("pod");
+  const std::string pod = RunPod(sandbox);
+  auto config = ContainerConfig("c", {"top"});
+  auto* mount = config.add_mounts();
+  mount->set_host_path(daemon().Path("hung"));
+  mount->set_container_path("/hung");
+  const std::string id = StartContainer(pod, config, sandbox);
+  std::vector<std::future<Status>> commands;
+  for (int i = 0; i < kMoreThanALane; ++i) {
+    commands.push_back(std::async(std::launch::async, [&, i] {
+      return Timed([&] { return TryExec(id, {"cat", Cat("/hung/", i)}, 1).status(); });
+    }));
+  }
+  ASSERT_TRUE(Eventually([&] { return (*hung)->sleepers() > 0; }));
+  LiveBeside();
+  for (auto& command : commands) EXPECT_THAT(command.get(), HasCode(Code::kDeadlineExceeded));
+  EXPECT_THAT(Timed([&] { return TryExec(id, {"true"}, 5).status(); }), IsOk());
+  (*hung)->Abort();
+  EXPECT_THAT(TryStop(id, 0), IsOk());
+  EXPECT_THAT(TryRemovePod(pod), IsOk());
+}
+
+// The daemon itself looks at a volume's path, and then sleeps as long.
+TEST_P(HostileContainerTest, ItsVolumeHangs) {
+  const auto hung = HungFilesystem::Mount(daemon().Path("hung"));
+  if (!hung.ok()) GTEST_SKIP() << "needs FUSE: " << hung.status().ToString();
+  std::vector<std::string> pods;
+  std::vector<std::future<Status>> containers;
+  for (int i = 0; i < kMoreThanALane; ++i) {
+    const auto sandbox = SandboxConfig(Cat("pod-", i));
+    pods.push_back(RunPod(sandbox));
+    auto config = ContainerConfig("c", {"top"});
+    auto* mount = config.add_mounts();
+    mount->set_host_path(daemon().Path("hung") + Cat("/", i));
+    mount->set_container_path("/hung");
+    containers.push_back(std::async(std::launch::async, [this, pod = pods.back(), config, sandbox] {
+      return TryCreate(pod, config, sandbox).status();
+    }));
+  }
+  ASSERT_TRUE(Eventually([&] { return (*hung)->sleepers() > 0; }));
+  LiveBeside();
+  (*hung)->Abort();
+  for (auto& container : containers) EXPECT_FALSE(container.get().ok());
+  for (const std::string& pod : pods) EXPECT_THAT(TryRemovePod(pod), IsOk());
+}
+
+// A plugin that cannot be killed must not keep the next daemon from the node's pods.
+TEST_P(HostileContainerTest, AHelperOfTheLastDaemonSleepsUninterruptibly) {
+  const auto hung = HungFilesystem::Mount(daemon().Path("hung"));
+  if (!hung.ok()) GTEST_SKIP() << "needs FUSE: " << hung.status().ToString();
+  std::string group;
+  for (const auto& entry : std::filesystem::directory_iterator(layout_.mounts.front().second)) {
+    const std::string name = entry.path().filename();
+    if (name.ends_with(".helpers")) group = "/" + name;
+  }
+  ASSERT_NE(group, "");
+  daemon().Kill();
+  const auto dirs = Must(Group(group).OpenDirs());
+  SpawnOptions spawn;
+  spawn.argv = {"/bin/cat", daemon().Path("hung/file")};
+  for (const UniqueFd& dir : dirs) spawn.cgroup_dirs.push_back(dir.get());
+  ChildProcess helper = Must(ChildProcess::Spawn(spawn));
+  ASSERT_TRUE(Eventually([&] { return (*hung)->sleepers() == 1; }));
+  ASSERT_THAT(daemon().Start(), IsOk());
+  LiveBeside();
+  (*hung)->Abort();
+  EXPECT_EQ(Must(helper.Wait(MonoNow() + limit())).code, 137);
 }
 
 // Processes in a frozen v1 cgroup do not die of SIGKILL before they are thawed. On v2 they do die.

@@ -81,6 +81,60 @@ TEST(LaneTest, ABlockedJobDoesNotBlockOthers) {
   EXPECT_EQ(done.wait_for(std::chrono::seconds(5)), std::future_status::ready);
 }
 
+// Blocks jobs until it ends, and knows how many there are.
+class Stuck {
+ public:
+  ~Stuck() { Release(); }
+  Lane::Job Job() {
+    return [this, released = released_] {
+      ++running_;
+      released.wait();
+    };
+  }
+  bool Await(int running) const {
+    const MonoTime deadline = MonoNow() + std::chrono::seconds(10);
+    while (running_ != running && MonoNow() < deadline) std::this_thread::yield();
+    return running_ == running;
+  }
+  void Release() {
+    if (!std::exchange(done_, true)) release_.set_value();
+  }
+
+ private:
+  std::promise<void> release_;
+  const std::shared_future<void> released_ = release_.get_future().share();
+  std::atomic<int> running_ = 0;
+  bool done_ = false;
+};
+
+TEST(LaneTest, StuckJobsLeaveRoomForOthers) {
+  Telemetry telemetry;
+  Stuck stuck;
+  Lane lane("stuck", 2, 100, &telemetry, std::chrono::milliseconds(20));
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(lane.Submit(stuck.Job()).ok());
+  std::promise<void> other;
+  ASSERT_TRUE(lane.Submit([&] { other.set_value(); }).ok());
+  EXPECT_EQ(other.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  EXPECT_TRUE(stuck.Await(5));
+  stuck.Release();
+}
+
+TEST(LaneTest, NotAllThatAreStuckGetAThread) {
+  Telemetry telemetry;
+  std::atomic<int> ran = 0;
+  {
+    Stuck stuck;
+    Lane lane("stuck", 1, 100, &telemetry, std::chrono::milliseconds(1));
+    for (int i = 0; i < 8; ++i) ASSERT_TRUE(lane.Submit(stuck.Job()).ok());
+    EXPECT_TRUE(stuck.Await(8));
+    ASSERT_TRUE(lane.Submit([&] { ++ran; }).ok());
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    EXPECT_EQ(ran, 0);
+    stuck.Release();
+  }
+  EXPECT_EQ(ran, 1);
+}
+
 TEST(LaneTest, AJobMaySubmit) {
   Telemetry telemetry;
   Lane lane("nested", 1, 10, &telemetry);
