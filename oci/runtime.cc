@@ -289,6 +289,7 @@ Status CommandLineRuntime::RunExec(const ExecRequest& request) {
   spawn.argv = ExecArgv(request, console.path());
   spawn.fds = {{log.get(), kLogFd}};
   const std::pair<int, int> stdio[] = {
+  spawn.oom_score_adj = request.oom_score_adj;
       {request.stdin_fd, 0}, {request.stdout_fd, 1}, {request.stderr_fd, 2}};
   for (const auto& pair : stdio) {
     if (pair.first >= 0 && request.terminal == nullptr) spawn.fds.push_back(pair);

@@ -78,8 +78,9 @@ struct RuntimeState {
 
 struct ExecRequest {
   ContainerId container;
-  std::string process_json_path;  // the OCI process object
-  std::string pid_file;           // absolute; written by the runtime
+  std::string process_json_path;     // the OCI process object
+  std::optional<int> oom_score_adj;  // the process object's: crun leaves its own to the command
+  std::string pid_file;              // absolute; written by the runtime
   // A name below the container's cgroup; empty: none. The caller makes it before, on all that
   // Runtime::exec_cgroup_layout() lists, and kills and removes it after.
   std::string sub_cgroup;

@@ -67,7 +67,7 @@ Result<std::unique_ptr<ExecProcess>> ExecProcess::Launch(Environment* env, Conta
   return process;
 }
 
-Result<std::string> ExecProcess::WriteProcess(const ExecPlan& plan) const {
+Status ExecProcess::WriteProcess(const ExecPlan& plan, oci::ExecRequest* request) const {
   const std::string config = CRISP_TRY(ReadFile(container_->paths().config_json()));
   oci::Process process = CRISP_TRY(oci::ProcessFromSpecJson(config));
   for (const std::string& argument : plan.command) {
@@ -79,9 +79,9 @@ Result<std::string> ExecProcess::WriteProcess(const ExecPlan& plan) const {
     process.console_size = oci::ConsoleSize{plan.size.columns, plan.size.rows};
   }
   if (plan.terminal && !HasTerm(process.env)) process.env.push_back("TERM=xterm");
-  std::string path = Directory() + "/process.json";
-  CRISP_RETURN_IF_ERROR(WriteFile(path, CRISP_TRY(oci::ToJson(process)), 0600));
-  return path;
+  request->oom_score_adj = process.oom_score_adj;
+  request->process_json_path = Directory() + "/process.json";
+  return WriteFile(request->process_json_path, CRISP_TRY(oci::ToJson(process)), 0600);
 }
 
 Status ExecProcess::MakeSubCgroup(oci::ExecRequest* request) {
@@ -100,7 +100,7 @@ Status ExecProcess::Run(const ExecPlan& plan) {
   CRISP_RETURN_IF_ERROR(EnsureDirectory(Directory(), 0700));
   oci::ExecRequest request;
   request.container = container_->id();
-  request.process_json_path = CRISP_TRY(WriteProcess(plan));
+  CRISP_RETURN_IF_ERROR(WriteProcess(plan, &request));
   request.pid_file = Directory() + "/pid";
   request.deadline = MonoNow() + std::min(env_->options.runtime_deadline, plan.start_limit);
   request.cancel = plan.cancel;

@@ -59,7 +59,7 @@ class ExecProcess {
  private:
   ExecProcess(Environment* env, ContainerPtr container);
   std::string Directory() const;
-  Result<std::string> WriteProcess(const ExecPlan& plan) const;
+  Status WriteProcess(const ExecPlan& plan, oci::ExecRequest* request) const;
   Status MakeSubCgroup(oci::ExecRequest* request);
   Status Run(const ExecPlan& plan);
   void KillHalfStarted();

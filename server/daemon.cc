@@ -109,9 +109,13 @@ class Watchdog {
 };
 
 // cri-contract section 19.20. Nodes without CAP_SYS_RESOURCE refuse it (DESIGN section 6).
+// The daemon is protected, what it runs is not: runtimes leave their own score to containers that
+// are to have 0, and crun to every exec.
 void LowerOomScore() {
   const Status written = WriteControlFile(AT_FDCWD, "/proc/self/oom_score_adj", "-999");
   if (!written.ok()) log::Info("oom_score_adj stays as it is", {{"error", written}});
+  const auto score = ReadFile("/proc/self/oom_score_adj", 64);
+  if (score.ok() && score->starts_with('-')) SetChildOomScore(0);
 }
 
 Status CheckPrograms(const config::Config& config) {
@@ -310,8 +314,9 @@ Status Daemon::Parts::OpenRooms() {
   image_options.telemetry = &telemetry;
   images = CRISP_TRY(image::ImageService::Open(std::move(image_options)).Wrap("images"));
 
-  const auto lane = [&](const char* name, int64_t threads) {
-    return std::make_unique<Lane>(name, static_cast<size_t>(threads), kMaxQueuedCalls, &telemetry);
+  const auto lane = [&](const char* name, int64_t threads, Duration stuck_after) {
+    return std::make_unique<Lane>(name, static_cast<size_t>(threads), kMaxQueuedCalls, &telemetry,
+                                  stuck_after);
   };
   work_lane = lane("work", c->lanes.work, kStuckAfter);
   pull_lane = lane("pull", c->lanes.pull, Duration::max());  // pulls take long

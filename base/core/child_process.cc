@@ -100,6 +100,12 @@ int PosixSpawn(const SpawnOptions& options, const DescriptorPlan& descriptors, c
 }
 
 std::atomic<uint64_t> g_descriptor_limit{0};
+std::atomic<std::optional<int>> g_oom_score{std::nullopt};
+
+// Whether the child needs what posix_spawn cannot do.
+bool WantsMore(const SpawnOptions& options) {
+  return g_descriptor_limit.load() != 0 || g_oom_score.load() || options.oom_score_adj;
+}
 
 ForkRequest MakeForkRequest(const SpawnOptions& options, const DescriptorPlan& descriptors,
                             char* const* argv, char* const* env) {
@@ -112,6 +118,9 @@ ForkRequest MakeForkRequest(const SpawnOptions& options, const DescriptorPlan& d
   }
   request.new_session = options.new_session;
   request.descriptor_limit = g_descriptor_limit.load(std::memory_order_relaxed);
+  if (const auto score = options.oom_score_adj ? options.oom_score_adj : g_oom_score.load()) {
+    request.oom_score_adj = std::to_string(*score);
+  }
   request.descriptors = &descriptors;
   return request;
 }
@@ -126,6 +135,8 @@ Status MoveToCgroups(pid_t pid, const std::vector<int>& dirs) {
 }  // namespace
 
 void SetChildDescriptorLimit(uint64_t soft) { g_descriptor_limit = soft; }
+
+void SetChildOomScore(std::optional<int> score) { g_oom_score = score; }
 
 Result<ChildProcess> ChildProcess::Spawn(const SpawnOptions& options) {
   if (options.place != nullptr) return options.place->Spawn(options);
@@ -150,7 +161,7 @@ Result<ChildProcess> ChildProcess::Spawn(const SpawnOptions& options) {
     }
     if (forked.failed == ForkError::kClone) cgroup_dirs.push_back(options.cgroup_dir);
   }
-  if (forked.failed == ForkError::kClone && g_descriptor_limit.load() != 0) {
+  if (forked.failed == ForkError::kClone && WantsMore(options)) {
     forked = VforkAndExec(MakeForkRequest(options, descriptors, argv.data(), env));
     error = forked.error;
     child.pid_ = forked.pid;

@@ -46,6 +46,8 @@ struct SpawnOptions {
   int cgroup_dir = -1;
   // Where the child begins its life instead of here (LaunchCgroup): never moved, and so cheap.
   SpawnPlace* place = nullptr;
+  // proc_pid_oom_score_adj(5), from the child's first moment on; unset: SetChildOomScore's.
+  std::optional<int> oom_score_adj;
   // Set in a process that runs a Reaper: statuses come from it instead of wait calls.
   Reaper* reaper = nullptr;
 };
@@ -54,6 +56,9 @@ struct SpawnOptions {
 // process, as the limit itself is: for a program that raises its own, because programs with
 // select(2) or a loop over all descriptors cannot live with a high one.
 void SetChildDescriptorLimit(uint64_t soft);
+// The oom_score_adj of every child from now on that is given none, where it can be had; unset: as
+// here. For a program that is protected itself.
+void SetChildOomScore(std::optional<int> score);
 
 class ChildProcess {
  public:

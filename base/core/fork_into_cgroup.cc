@@ -66,10 +66,20 @@ bool LimitDescriptors(uint64_t soft) {
   return ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
+// What cannot be had stays as it is: a score can always be raised.
+void SetOomScore(const std::string& score) {
+  if (score.empty()) return;
+  const int fd = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  [[maybe_unused]] const ssize_t written = ::write(fd, score.data(), score.size());
+  ::close(fd);
+}
+
 // In the child; returns only with the errno of what failed. `failure_pipe`: a descriptor that exec
 // closes, -1: there is none.
 int PrepareAndExec(const ForkRequest& request, int failure_pipe) {
   ResetSignals();
+  SetOomScore(request.oom_score_adj);
   const bool ready =
       (!request.new_session || ::setsid() >= 0) &&
       (request.working_directory == nullptr || ::chdir(request.working_directory) == 0) &&

@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,7 @@ struct ForkRequest {
   const char* working_directory = nullptr;  // null: as here
   bool new_session = false;
   uint64_t descriptor_limit = 0;  // the child's soft RLIMIT_NOFILE; 0: as here
+  std::string oom_score_adj;      // what the child writes to its own; empty: as here
   const DescriptorPlan* descriptors = nullptr;
 };
 

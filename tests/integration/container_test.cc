@@ -288,7 +288,7 @@ TEST_P(ContainerTest, EveryStatusField) {
   EXPECT_EQ(status.user().linux().uid(), 0);
   EXPECT_THAT(status.user().linux().supplemental_groups(), ElementsAre(0));
   EXPECT_EQ(status.stop_signal(), v1::SIGNAL_SIGTERM);
-  EXPECT_EQ(Shell(id, "cat /proc/1/oom_score_adj"), "500\n");
+  EXPECT_EQ(Shell(id, "cat /proc/1/oom_score_adj /proc/self/oom_score_adj"), "500\n500\n");
 
   v1::ContainerStatusRequest verbose;
   verbose.set_container_id(id);

@@ -73,6 +73,23 @@ TEST_F(ChildProcessTest, EnvironmentAndDirectory) {
   EXPECT_EQ(crisp::Run(run).value().stdout_data, "1-\n/proc\n");
 }
 
+TEST_F(ChildProcessTest, AnOomScoreOfTheirOwn) {
+  RunOptions run;
+  run.argv = {"/bin/cat", "/proc/self/oom_score_adj"};
+  const std::string own = crisp::Run(run).value().stdout_data;
+  SetChildOomScore(998);
+  const std::string all = crisp::Run(run).value().stdout_data;
+  run.oom_score_adj = 999;
+  const std::string one = crisp::Run(run).value().stdout_data;
+  SetChildOomScore(std::nullopt);
+  const std::string alone = crisp::Run(run).value().stdout_data;
+  run.oom_score_adj.reset();
+  EXPECT_EQ(all, "998\n");
+  EXPECT_EQ(one, "999\n");
+  EXPECT_EQ(alone, "999\n");
+  EXPECT_EQ(crisp::Run(run).value().stdout_data, own);
+}
+
 // The other way to start a program (vfork), which crispd uses: all that posix_spawn does, and a
 // limit.
 TEST_F(ChildProcessTest, ADescriptorLimitOfTheirOwn) {
