@@ -2,7 +2,6 @@
 
 #include <grp.h>
 #include <sched.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -49,8 +48,6 @@ int HoldNamespaces(const char* flags) {
   if (::setgroups(0, nullptr) != 0 || ::setresgid(0, 0, 0) != 0 || ::setresuid(0, 0, 0) != 0) {
     return ReportAndWait(NamespaceStage::kBecomeRoot, errno);
   }
-  // Changed ids hide /proc/<pid>/ns from everybody without CAP_SYS_PTRACE (proc(5)).
-  (void)::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
   const int error = ::unshare(static_cast<int>(wanted)) == 0 ? 0 : errno;
   return ReportAndWait(NamespaceStage::kUnshare, error);
 }

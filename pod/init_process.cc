@@ -33,6 +33,13 @@ Result<oci::Spec> InitSpec(const Environment& env, const Sandbox& sandbox,
   // Without a /dev of their own, runtimes would make its nodes in the shared root.
   spec.mounts = {{"/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}},
                  {"/dev", "tmpfs", "tmpfs", {"nosuid", "noexec", "mode=755", "size=64k"}}};
+  // As the kubelet wants it for containers (cri-contract section 9): for those that may trace,
+  // /proc/1/root is a way to this /proc.
+  spec.masked_paths = {"/proc/acpi",        "/proc/asound", "/proc/interrupts",
+                       "/proc/kcore",       "/proc/keys",   "/proc/latency_stats",
+                       "/proc/sched_debug", "/proc/scsi",   "/proc/timer_list",
+                       "/proc/timer_stats"};
+  spec.readonly_paths = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
   spec.namespaces = {{"pid", ""}, {"mount", ""}};
   if (!sandbox.host_network()) {
     spec.namespaces.push_back({"network", sandbox.paths().net()});

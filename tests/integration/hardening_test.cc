@@ -101,6 +101,31 @@ TEST_P(HardeningTest, AHostPidContainerCannotLookIntoMonitors) {
             "refused\n");
 }
 
+// The way from a shared PID namespace to the host's sysctls would be process 1's /proc.
+TEST_P(HardeningTest, TheInitOfASharedPidNamespaceIsNoWayOut) {
+  v1::PodSandboxConfig sandbox = SandboxConfig("shared-pid");
+  v1::ContainerConfig config = ContainerConfig("plain", {"top"});
+  for (auto* context :
+       {sandbox.mutable_linux()->mutable_security_context()->mutable_namespace_options(),
+        config.mutable_linux()->mutable_security_context()->mutable_namespace_options()}) {
+    context->set_pid(v1::POD);
+  }
+  const std::string pod = RunPod(sandbox);
+  const std::string plain = StartContainer(pod, config, sandbox);
+  const std::string look = "ls /proc/1/root/ 2>/dev/null || echo refused";
+  EXPECT_EQ(Shell(plain, look), "refused\n");
+  config.mutable_metadata()->set_name("tracer");
+  config.mutable_linux()->mutable_security_context()->mutable_capabilities()->add_add_capabilities(
+      "SYS_PTRACE");
+  const std::string tracer = StartContainer(pod, config, sandbox);
+  if (Shell(tracer, look) == "refused\n") return;  // by AppArmor
+  const std::string write =
+      "f=/proc/1/root/proc/sys/kernel/core_pattern; v=$(cat $f); "
+      "(echo \"$v\" >$f) 2>/dev/null && echo written || echo refused";
+  EXPECT_EQ(Shell(tracer, write), "refused\n");
+  EXPECT_EQ(Shell(tracer, "cat /proc/1/root/proc/keys | wc -c"), "0\n");
+}
+
 TEST_P(HardeningTest, OtherUsersOfTheNodeSeeNothingOfPods) {
   const std::string id = StartContainer(pod_, ContainerConfig("c", {"top"}), sandbox_);
   const auto mode = [this](const std::string& path) {
