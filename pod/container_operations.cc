@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "oci/spec_builder.h"
 #include "pod/container_request.h"
+#include "pod/container_stats.h"
 #include "pod/create_container.h"
 #include "pod/created_at.h"
 #include "pod/image_volumes.h"
@@ -35,6 +36,19 @@ std::string ShownImageName(const image::Image& image, const v1::ContainerConfig&
   const std::string& specified = config.image().user_specified_image();
   if (!specified.empty()) return specified;
   return image.repo_digests.empty() ? image.id : image.repo_digests.front();
+}
+
+// cri-contract 7.7: an error where the limit is below what is in use. v1 refuses it; v2 takes it
+// and kills.
+Status CheckLoweredMemory(const Environment& env, const Container& container, int64_t before,
+                          int64_t after) {
+  const CgroupLayout* layout = env.options.cgroup_layout;
+  if (!layout->v2 || after <= 0 || (before > 0 && before <= after)) return OkStatus();
+  const auto used = WorkingSetBytes(
+      container.LimitedCgroup(layout, env.options.default_cgroup_parent), layout->v2);
+  if (!used || *used < static_cast<uint64_t>(after)) return OkStatus();
+  return FailedPrecondition("memory_limit_in_bytes: ", after, " is not more than the ", *used,
+                            " bytes that are in use");
 }
 
 // To an update "absent" means "leave": what had no limit before must be told so.
@@ -238,6 +252,8 @@ Status ContainerOperations::ApplyResources(const ContainerPtr& container,
     const CgroupLayout* layout = env_->options.cgroup_layout;
     const auto new_limits = CRISP_TRY(oci::CompleteResources(ToOciResources(after), layout));
     auto old_limits = CRISP_TRY(oci::CompleteResources(ToOciResources(before), layout));
+    CRISP_RETURN_IF_ERROR(CheckLoweredMemory(*env_, *container, before.memory_limit_in_bytes(),
+                                             after.memory_limit_in_bytes()));
     oci::Runtime& runtime = *container->runtime();
     const auto deadline = MonoNow() + env_->options.runtime_deadline;
     Status applied = runtime.Update(container->id(), new_limits, deadline);

@@ -81,11 +81,15 @@ MemoryReading ReadMemory(const CgroupDir& cgroup, bool v2) {
   return out;
 }
 
+uint64_t WorkingSet(const MemoryReading& reading) {
+  const uint64_t usage = reading.usage.value_or(0);
+  return usage > reading.inactive_file ? usage - reading.inactive_file : 0;
+}
+
 void FillMemory(const CgroupDir& cgroup, bool v2, v1::ContainerStats* out) {
   const MemoryReading reading = ReadMemory(cgroup, v2);
   if (!reading.usage) return;
-  const uint64_t working_set =
-      *reading.usage > reading.inactive_file ? *reading.usage - reading.inactive_file : 0;
+  const uint64_t working_set = WorkingSet(reading);
   v1::MemoryUsage& memory = *out->mutable_memory();
   memory.set_timestamp(WallNowNs());
   memory.mutable_usage_bytes()->set_value(*reading.usage);
@@ -117,6 +121,12 @@ void FillCpu(const CgroupDir& cgroup, bool v2, v1::ContainerStats* out) {
 }
 
 }  // namespace
+
+std::optional<uint64_t> WorkingSetBytes(const CgroupDir& cgroup, bool v2) {
+  const MemoryReading reading = ReadMemory(cgroup, v2);
+  if (!reading.usage) return std::nullopt;
+  return WorkingSet(reading);
+}
 
 Result<DiskUsage> MeasureDirectory(const std::string& path) {
   DiskUsage usage;

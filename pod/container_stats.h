@@ -8,6 +8,7 @@
 #define CRISP_POD_CONTAINER_STATS_H_
 
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 
 #include "pod/environment.h"
@@ -20,6 +21,9 @@ struct DiskUsage {
   uint64_t inodes = 0;
 };
 Result<DiskUsage> MeasureDirectory(const std::string& path);
+
+// Memory that a container uses and the kernel cannot just drop; unset: not known.
+std::optional<uint64_t> WorkingSetBytes(const CgroupDir& cgroup, bool v2);
 
 class StatsReader {
  public:

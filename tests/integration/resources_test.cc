@@ -238,6 +238,24 @@ TEST_P(ResourcesTest, TheDefaultParentIsNobodysOwn) {
   EXPECT_EQ(Control(parent, SharesFile()), before);
 }
 
+TEST_P(ResourcesTest, AMemoryLimitBelowTheUsageIsRefused) {
+  const std::string pod = RunPod(sandbox_);
+  auto config = ContainerConfig("c", {"top"});
+  config.mutable_linux()->mutable_resources()->set_memory_limit_in_bytes(128 << 20);
+  const std::string id = StartContainer(pod, config, sandbox_);
+  Shell(id, "dd if=/dev/zero of=/dev/shm/full bs=1M count=48 2>/dev/null");
+  v1::UpdateContainerResourcesRequest update;
+  update.set_container_id(id);
+  update.mutable_linux()->set_memory_limit_in_bytes(24 << 20);
+  EXPECT_FALSE(client().Call(update).ok());
+  EXPECT_EQ(StatusOf(id).state(), v1::CONTAINER_RUNNING);
+  EXPECT_EQ(StatusOf(id).resources().linux().memory_limit_in_bytes(), 128 << 20);
+  EXPECT_EQ(ControlOf(id, layout_.v2 ? "memory.max" : "memory.limit_in_bytes"), Cat(128 << 20));
+  Shell(id, "rm /dev/shm/full");
+  EXPECT_THAT(client().Call(update), IsOk());
+  EXPECT_EQ(StatusOf(id).state(), v1::CONTAINER_RUNNING);
+}
+
 TEST_P(ResourcesTest, UpdateBeforeTheStart) {
   const std::string pod = RunPod(sandbox_);
   const std::string id = CreateContainer(pod, ContainerConfig("c", {"top"}), sandbox_);
