@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <thread>
 
 #include "base/core/file.h"
@@ -56,11 +58,17 @@ Status Receive(const LayerTask& task, const StopFlag& stop, BufferRing& out, int
   return decryptor ? decryptor->Finish() : OkStatus();
 }
 
-// Changed ciphertext looks like a damaged archive long before its HMAC is known: then the rest is
-// read, though not inflated, for the sake of the message.
+// What this machine lacks, whatever the archive says.
+bool IsLocal(const Status& status) {
+  constexpr std::array kErrors = {ENOSPC, EDQUOT, EROFS, EIO, EMFILE, ENFILE, ENOMEM};
+  return std::find(kErrors.begin(), kErrors.end(), status.sys_errno()) != kErrors.end();
+}
+
+// Changed ciphertext looks like a bad archive long before its HMAC is known, and who changed it
+// must not learn from how soon or with which words that fails what it decrypts to: then the rest is
+// read, though not inflated, and the HMAC's verdict goes first.
 bool MayBeForged(const LayerTask& task, const Status& status) {
-  return task.cipher != nullptr &&
-         (status.code() == Code::kDataLoss || status.code() == Code::kInvalidArgument);
+  return task.cipher != nullptr && status.code() != Code::kCancelled && !IsLocal(status);
 }
 
 Status Drain(ByteStream& stream) {
@@ -184,6 +192,9 @@ Result<LayerSummary> UnpackArchive(const LayerTask& task) {
   decompressor.join();
   receiver.join();
   if (may_be_forged && !verdict.ok()) return verdict;
+  if (!result.ok() && task.cipher != nullptr && IsLocal(result.status())) {
+    return ErrnoStatus(result.status().sys_errno(), "unpack what is decrypted");  // no names of it
+  }
   if (!result.ok()) return result;
   CRISP_RETURN_IF_ERROR(VerifyDiffId(task, diff_hasher));
   return Record(task, *result, sums, received);

@@ -2,6 +2,7 @@
 
 #include <openssl/asn1.h>
 #include <openssl/err.h>
+#include <openssl/rand.h>
 #include <openssl/x509.h>
 
 #include <memory>
@@ -17,6 +18,12 @@ constexpr std::string_view kEnvelopedData = "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x0
 constexpr std::string_view kRsaEncryption = "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
 // 2.16.840.1.101.3.4.1, NIST's AES; the last byte is the kind.
 constexpr std::string_view kAes = "\x60\x86\x48\x01\x65\x03\x04\x01";
+
+Result<Secret> RandomKey(size_t size) {
+  Secret out(size);
+  if (::RAND_bytes(out.data(), static_cast<int>(size)) != 1) return Internal("no random bytes");
+  return out;
+}
 
 // One level of a DER text, element by element. OpenSSL's own readers of whole messages refuse what
 // we are for: its writer wraps the cipher's parameters in another SEQUENCE, marked as primitive.
@@ -195,9 +202,12 @@ Result<Secret> Pkcs7Envelope::Open(const PrivateKey& key, size_t* operations) co
   for (const Recipient& recipient : recipients_) {
     if (!recipient.unusable.empty() || !key.CanDecrypt(recipient.wrapped_key)) continue;
     if (operations != nullptr) ++*operations;
-    const Result<Secret> content_key = key.Decrypt(RsaPadding::kPkcs1, recipient.wrapped_key);
-    if (!content_key.ok() || content_key->size() != key_bytes_) continue;
-    Result<Secret> plain = OpenAesGcm(*content_key, iv_, "", ciphertext_, tag_);
+    // RFC 3218: how long this takes must not tell whether the padding was right, so a wrong key is
+    // tried, too.
+    Secret other = CRISP_TRY(RandomKey(key_bytes_));
+    Result<Secret> content_key = key.Decrypt(RsaPadding::kPkcs1, recipient.wrapped_key);
+    const bool usable = content_key.ok() && content_key->size() == key_bytes_;
+    Result<Secret> plain = OpenAesGcm(usable ? *content_key : other, iv_, "", ciphertext_, tag_);
     if (plain.ok()) return plain;
   }
   return Status(Code::kPermissionDenied, "the key opens it for no recipient");

@@ -228,6 +228,34 @@ TEST_F(ForgedLayer, ChangedCiphertextHmacAndAnnotations) {
   EXPECT_EQ(FileInImage(*id, "d/a").size(), 100000u);
 }
 
+// Who knows a file's header changes it without a key; what is refused then must not be told.
+TEST_F(ForgedLayer, ARefusedHeaderIsNotQuoted) {
+  sealed_ = SealLayer(archive_, {{key_.public_pem}});
+  constexpr size_t kHeader = 512;  // of d/a; d itself is before it
+  const std::string known = archive_.substr(kHeader, 512);
+  ASSERT_EQ(known.substr(0, 4), std::string("d/a\0", 4));
+  std::string wanted = known;
+  wanted.replace(124, 12, std::string("\x80\0\0\x01\0\0\0\0\0\0\0\0", 12));  // 2^64 bytes
+  wanted.replace(148, 8, std::string(8, ' '));
+  unsigned sum = 0;
+  for (const char c : wanted) sum += static_cast<unsigned char>(c);
+  char octal[8];
+  std::snprintf(octal, sizeof(octal), "%06o", sum);
+  wanted.replace(148, 7, std::string(octal, 7));
+  for (size_t i = 0; i < known.size(); ++i) {
+    sealed_.blob[kHeader + i] = static_cast<char>(sealed_.blob[kHeader + i] ^ known[i] ^ wanted[i]);
+  }
+  MadeLayer layer = PlainLayer(archive_);
+  layer.blob = sealed_.blob;
+  layer.media_type += "+encrypted";
+  layer.annotations = sealed_.annotations;
+  Put(registry_, MakeImage({layer}), "forged");
+  const auto pulled = Pull(registry_.host() + "/app:forged");
+  EXPECT_EQ(pulled.status().code(), Code::kDataLoss);
+  EXPECT_THAT(pulled.status().message(), AllOf(HasSubstr("HMAC mismatch"), Not(HasSubstr("d/a"))));
+  EXPECT_EQ(SettledCounts({}), StoreCounts{});
+}
+
 // Encrypted for new keys: the image is the same, its layers are not.
 TEST_F(ForgedLayer, EncryptedAnewItIsFetchedOnce) {
   const auto first = Pull(PutSealed("v1"));

@@ -376,6 +376,23 @@ TEST_F(PullTest, MirrorsInOrderThenTheRegistry) {
   EXPECT_THAT(missing.status().message(), HasSubstr("mirror"));
 }
 
+TEST_F(PullTest, AMirrorWhoseAnswersAreEmpty) {
+  const MadeImage made = ThreeKinds();
+  Put(registry_, made);
+  FakeRegistry mirror;
+  Put(mirror, made);
+  mirror.SetHook([](const FakeRequest& request) -> std::optional<FakeResponse> {
+    if (request.target.find("/blobs/") == std::string::npos) return std::nullopt;
+    return FakeResponse();
+  });
+  RegistryOptions options;
+  options.mirrors = {MirrorAt(mirror.host())};
+  ASSERT_TRUE(service().Reload({{{registry_.host(), options}}, {}, {}}).ok());
+  const auto pulled = Pull(Name("app:v1"));
+  EXPECT_TRUE(pulled.ok()) << pulled.status().ToString();
+  EXPECT_GT(mirror.CountRequests("/blobs/"), 0u);
+}
+
 TEST_F(PullTest, PinnedByReload) {
   Put(registry_, ThreeKinds());
   ASSERT_TRUE(Pull(Name("app:v1")).ok());
