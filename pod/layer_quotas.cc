@@ -29,11 +29,7 @@ Result<std::unique_ptr<LayerQuotas>> LayerQuotas::Open(const std::string& root,
     log::Info("writable layers have no project quotas; their usage is found by walking them",
               {{"why", why_not}});
   }
-  // At random: a container that took ids of the range to itself has not got the next ones.
-  uint32_t next = 0;
-  if (::getrandom(&next, sizeof(next), 0) != sizeof(next)) return Errno("getrandom");
-  return std::unique_ptr<LayerQuotas>(
-      new LayerQuotas(std::move(quota), options, next % options.project_ids));
+  return std::unique_ptr<LayerQuotas>(new LayerQuotas(std::move(quota), options));
 }
 
 uint32_t LayerQuotas::Find(const ContainerId& id) const {
@@ -60,13 +56,11 @@ Status LayerQuotas::Adopt(const ContainerId& id, const ContainerPaths& paths) {
   return OkStatus();
 }
 
-uint32_t LayerQuotas::TakeNext() {
+bool LayerQuotas::Take(uint32_t project) {
   std::lock_guard lock(mutex_);
-  const uint32_t project = options_.first_project_id + next_;
-  next_ = (next_ + 1) % options_.project_ids;
-  if (taken_.contains(project)) return 0;
+  if (taken_.contains(project)) return false;
   taken_.insert(project);
-  return project;
+  return true;
 }
 
 void LayerQuotas::GiveBack(uint32_t project) {
@@ -77,11 +71,15 @@ void LayerQuotas::GiveBack(uint32_t project) {
 // The file system is asked without the lock: who has put an id into taken_ is the only one to ask.
 Status LayerQuotas::Reserve(const ContainerId& id) {
   if (!quota_) return OkStatus();
+  // At random: whoever owns a file can give it another id, and must not know his neighbours'.
+  uint32_t at = 0;
+  if (::getrandom(&at, sizeof(at), 0) != sizeof(at)) return Errno("getrandom");
   Status failed;
   const uint32_t most = std::min(options_.project_ids, kMostTries);
   for (uint32_t tried = 0; tried < most && failed.ok(); ++tried) {
-    const uint32_t project = TakeNext();
-    if (project == 0) continue;
+    const uint32_t project = options_.first_project_id +
+                             static_cast<uint32_t>((uint64_t{at} + tried) % options_.project_ids);
+    if (!Take(project)) continue;
     const auto usage = quota_->Get(project);
     // Files are somebody else's, against the rule of the range; a limit alone is a left one of
     // ours.

@@ -55,13 +55,13 @@ class LayerQuotas {
   Result<std::optional<ProjectUsage>> Usage(const ContainerId& id) const;
 
  private:
-  LayerQuotas(std::optional<ProjectQuota> quota, LayerQuotaOptions options, uint32_t next)
-      : quota_(std::move(quota)), options_(options), next_(next) {}
+  LayerQuotas(std::optional<ProjectQuota> quota, LayerQuotaOptions options)
+      : quota_(std::move(quota)), options_(options) {}
   bool IsOurs(uint32_t project) const {
     return project >= options_.first_project_id &&
            project - options_.first_project_id < options_.project_ids;
   }
-  uint32_t TakeNext();  // 0: that one is taken
+  bool Take(uint32_t project);  // false: that one is taken
   void GiveBack(uint32_t project);
   uint32_t Find(const ContainerId& id) const;  // 0: none
 
@@ -70,7 +70,6 @@ class LayerQuotas {
   mutable std::mutex mutex_;  // guards what follows
   std::unordered_map<ContainerId, uint32_t> ids_;
   std::unordered_multiset<uint32_t> taken_;
-  uint32_t next_;  // offset in the range where to look first
 };
 
 }  // namespace crisp::pod
