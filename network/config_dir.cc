@@ -23,7 +23,7 @@ Result<std::vector<std::string>> ConfigNames(const std::string& dir) {
 }
 
 Result<NetworkConfig> LoadFile(const std::string& path) {
-  const std::string text = CRISP_TRY(ReadFile(path, kFileLimit_bytes));
+  const std::string text = CRISP_TRY(ReadRegularFile(path, kFileLimit_bytes));
   return ParseNetworkConfig(text,
                             path.ends_with(".conflist") ? ConfigForm::kList : ConfigForm::kSingle);
 }

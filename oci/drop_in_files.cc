@@ -28,11 +28,7 @@ Result<std::vector<std::string>> ListDropInFiles(const std::string& directory,
 }
 
 Result<std::string> ReadDropInFile(const std::string& path) {
-  const UniqueFd fd = CRISP_TRY(OpenFile(path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
-  struct stat st {};
-  if (::fstat(fd.get(), &st) != 0) return Errno("stat ", path);
-  if (!S_ISREG(st.st_mode)) return InvalidArgument(path, ": not a regular file");
-  return ReadAll(fd.get(), kLimit_bytes).Wrap(path);
+  return ReadRegularFile(path, kLimit_bytes);
 }
 
 }  // namespace crisp::oci

@@ -18,7 +18,7 @@ namespace crisp::oci {
 // Names with one of the endings (".json"), in lexical order; hidden ones are left out.
 Result<std::vector<std::string>> ListDropInFiles(const std::string& directory,
                                                  std::initializer_list<std::string_view> endings);
-// Never waits for the other end of a pipe.
+// As ReadRegularFile of base/core/file.h.
 Result<std::string> ReadDropInFile(const std::string& path);
 
 }  // namespace crisp::oci

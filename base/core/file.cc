@@ -34,6 +34,14 @@ Result<std::string> ReadFileAt(int dir, const std::string& path, size_t limit) {
   return ReadAll(fd.get(), limit).Wrap(path);
 }
 
+Result<std::string> ReadRegularFile(const std::string& path, size_t limit) {
+  const UniqueFd fd = CRISP_TRY(OpenFile(path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return Errno("stat ", path);
+  if (!S_ISREG(info.st_mode)) return InvalidArgument(path, ": not a regular file");
+  return ReadAll(fd.get(), limit).Wrap(path);
+}
+
 Status WriteAll(int fd, std::string_view data) {
   while (!data.empty()) {
     const ssize_t n = ::write(fd, data.data(), data.size());

@@ -33,6 +33,10 @@ inline Result<std::string> ReadFile(const std::string& path,
                                     size_t limit = kDefaultReadLimit_bytes) {
   return ReadFileAt(AT_FDCWD, path, limit);
 }
+// Of a path that anybody may have put there: never waits for the other end of a pipe.
+// kInvalidArgument: not a regular file.
+Result<std::string> ReadRegularFile(const std::string& path,
+                                    size_t limit = kDefaultReadLimit_bytes);
 // Writes all of `data`, through EINTR and short writes.
 Status WriteAll(int fd, std::string_view data);
 // One write(2) to an existing file, as sysctls and cgroup files want it; never creates.

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "test_dir.h"
 
@@ -40,6 +41,15 @@ TEST(ConfigDirTest, TheFirstValidFileWins) {
   EXPECT_THAT(snapshot.readiness.config_json, HasSubstr("\"plugins\""));
   EXPECT_THAT(snapshot.skipped, HasSubstr("10-bad.conflist: "));
   EXPECT_THAT(snapshot.skipped, HasSubstr("20-list.conf: is a list of plugins"));
+}
+
+TEST(ConfigDirTest, APipeIsNotWaitedFor) {
+  TestDir dir;
+  ASSERT_EQ(::mkfifo((dir.net_d() + "/10-pipe.conflist").c_str(), 0600), 0);
+  EXPECT_THAT(LoadConfigDir(dir.net_d()).readiness.message,
+              HasSubstr("10-pipe.conflist: not a regular file"));
+  dir.Write("net.d/20-good.conflist", kGood);
+  EXPECT_TRUE(LoadConfigDir(dir.net_d()).readiness.ready);
 }
 
 TEST(ConfigDirTest, InvalidFilesAreInTheMessage) {
