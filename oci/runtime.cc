@@ -207,7 +207,8 @@ class CommandLineRuntime : public Runtime {
   // What every run of the program has in common. Its environment is ours to the letter: runc would
   // hand a NOTIFY_SOCKET of crispd on to the container.
   void Prepare(SpawnOptions* spawn) const {
-    spawn->env = {kEnvironmentPath};
+    spawn->env = options_.monitor_env;
+    spawn->env->push_back(kEnvironmentPath);  // of two the first counts
     spawn->place = options_.helper_place;
     spawn->reaper = options_.reaper;
   }
@@ -288,8 +289,8 @@ Status CommandLineRuntime::RunExec(const ExecRequest& request) {
   Prepare(&spawn);
   spawn.argv = ExecArgv(request, console.path());
   spawn.fds = {{log.get(), kLogFd}};
-  const std::pair<int, int> stdio[] = {
   spawn.oom_score_adj = request.oom_score_adj;
+  const std::pair<int, int> stdio[] = {
       {request.stdin_fd, 0}, {request.stdout_fd, 1}, {request.stderr_fd, 2}};
   for (const auto& pair : stdio) {
     if (pair.first >= 0 && request.terminal == nullptr) spawn.fds.push_back(pair);

@@ -48,7 +48,7 @@ struct RuntimeOptions {
   std::map<std::string, std::string> default_annotations = {};
   std::string base_spec = {};                 // path; empty: none
   std::string base_spec_json = {};            // its content; Runtime::Open reads it
-  std::vector<std::string> monitor_env = {};  // NAME=VALUE for monitors, which pass it on
+  std::vector<std::string> monitor_env = {};  // NAME=VALUE for monitors and for each run
   // Profile of privileged containers, which have none otherwise.
   std::string privileged_seccomp_profile = {};
   const CgroupLayout* cgroup_layout = nullptr;  // required

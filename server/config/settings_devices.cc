@@ -23,8 +23,8 @@ void AddHandlers(std::vector<Setting>* out) {
                       "e.g. rlimits, sysctls, mounts and hooks; read at the start.",
                       CRISP_NAMED_FIELD(runtimes, base_spec), "none"));
   out->push_back(Make("runtimes.*.monitor_env", EnvironmentCodec(), kRestart,
-                      "Environment of the containers' monitors, beside PATH; they pass it on to "
-                      "the runtime.",
+                      "Environment of the containers' monitors and of each run of the runtime, "
+                      "beside PATH.",
                       CRISP_NAMED_FIELD(runtimes, monitor_env)));
   out->push_back(Make("runtimes.*.privileged_seccomp_profile", OptionalPathCodec(), kRestart,
                       "Seccomp profile (file) of privileged containers, which have none otherwise.",

@@ -157,6 +157,19 @@ TEST_F(OpenTest, TheHandlersOwnPathIsTheFirst) {
   EXPECT_EQ((*runtime)->features().kind, "PATH=/mine:/usr/bin:/bin");
 }
 
+TEST_F(OpenTest, EachRunHasTheHandlersEnvironment) {
+  monitor_env_ = {"MINE=7"};
+  const std::string program = Program("runc version 1.1.5", "exit 1");
+  files_.Write("runtime", Cat("#!/bin/sh\ncase \"$1\" in --version) echo runc version 1.1.5;; "
+                              "features) exit 1;; *) echo \"{\\\"status\\\":\\\"running\\\","
+                              "\\\"pid\\\":$MINE}\";; esac\n"));
+  const auto runtime = Open(program);
+  ASSERT_TRUE(runtime.ok()) << runtime.status().ToString();
+  const auto state = (*runtime)->State(ContainerId(std::string(64, 'a')), NoDeadline());
+  ASSERT_TRUE(state.ok()) << state.status().ToString();
+  EXPECT_EQ(state->pid, 7);
+}
+
 TEST_F(OpenTest, WhatIsNoRuntime) {
   EXPECT_EQ(Open(files_.path() + "/missing").status().code(), Code::kNotFound);
   EXPECT_EQ(Open("runc").status().code(), Code::kInvalidArgument);
