@@ -124,6 +124,19 @@ class StepFaultTest : public PodTest {
     EXPECT_FALSE(Operate(table).ok());
     CleanUpAndRetry(step);
   }
+  // Half of it is undone, and its row says that it is being made.
+  void DiesWhileUndoing(const std::string& table, const std::string& step) {
+    SCOPED_TRACE(step + " fails and its undo kills the daemon");
+    Prepare(table, Cat(step, ".after=1*error;", step, ".undo=kill"));
+    if (HasFatalFailure()) return;
+    const Status status = Operate(table);
+    EXPECT_FALSE(status.ok());
+    if (status.code() == Code::kUnavailable) {  // not of a step that has no undo
+      ASSERT_THAT(daemon().WaitUntilDead(std::chrono::seconds(5)), IsOk());
+      ASSERT_THAT(daemon().Start(), IsOk());
+    }
+    CleanUpAndRetry(step);
+  }
   void KillsTheDaemon(const std::string& table, const std::string& point) {
     SCOPED_TRACE(point + " kills the daemon");
     Prepare(table, point + "=kill");
@@ -133,11 +146,15 @@ class StepFaultTest : public PodTest {
     ASSERT_THAT(daemon().Start(), IsOk());
     CleanUpAndRetry(point);
   }
-  void Hangs(const std::string& table, const std::string& point) {
+  void Hangs(const std::string& table, const std::string& point, const std::string& before = "") {
     SCOPED_TRACE(point + " hangs");
-    Prepare(table, point + "=1*sleep:1500");
+    Prepare(table, Cat(before, point, "=1*sleep:1500"));
     if (HasFatalFailure()) return;
-    EXPECT_THAT(Operate(table, std::chrono::milliseconds(300)), HasCode(Code::kDeadlineExceeded));
+    const Status status = Operate(table, std::chrono::milliseconds(300));
+    EXPECT_FALSE(status.ok());
+    if (before.empty()) {  // what fails before may be all: a step may have no undo
+      EXPECT_THAT(status, HasCode(Code::kDeadlineExceeded));
+    }
     // Meanwhile other calls are answered.
     EXPECT_THAT(client().Call(v1::ListPodSandboxRequest(), Patient(std::chrono::milliseconds(500))),
                 IsOk());
@@ -154,7 +171,7 @@ class StepFaultTest : public PodTest {
   std::string pod_;
 };
 
-// The parameter: "table.step:fault".
+// The parameter: "table.step:fault". "undo" is all that can happen to the undo.
 std::vector<std::string> StepsTimesFaults() {
   std::vector<std::string> all;
   for (const std::string& step : ListSteps()) {
@@ -178,6 +195,8 @@ TEST_P(StepFaultTest, Holds) {
   const std::string table = step.substr(0, step.find('.'));
   if (fault == "undo") {
     FailsAndCannotBeUndone(table, step);
+    DiesWhileUndoing(table, step);
+    Hangs(table, step + ".undo", step + ".after=1*error;");
     return;
   }
   for (const char* moment : {".before", ".after"}) {

@@ -9,8 +9,11 @@
 #include "image/pinned_images.h"
 #include "image/policy/signature_policy.h"
 #include "image/policy/signed_claim.h"
+#include "image/pull/archive_files.h"
 #include "image/pull/gpg_signature.h"
+#include "image/pull/hasher.h"
 #include "image/pull/public_key.h"
+#include "image/pull/source_image.h"
 #include "image/pull/tree_record.h"
 #include "image/registry/credentials.h"
 #include "image/registry/hosts_toml.h"
@@ -119,6 +122,30 @@ CRISP_FUZZ(pinned_images) {
 CRISP_FUZZ(tree_record) {
   CompareRecord(std::string(input));
   CompareRecord(Zstd(std::string(input)));
+}
+
+// The index of an archive that `crisp image import` was given, and the documents in it.
+CRISP_FUZZ(image_archive) {
+  static const EmptyTree tree;
+  const UniqueFd file(::memfd_create("archive", MFD_CLOEXEC));
+  CRISP_REQUIRE(file && WriteAll(file.get(), input).ok());
+  PullerRequest request;
+  request.operation = PullerRequest::Operation::kImport;
+  request.path = Cat("/proc/self/fd/", file.get());
+  request.tmp_dir = tree.path();
+  request.platform = {"linux", "amd64", ""};
+  const auto archive = ArchiveFiles::Open(request.path, request.tmp_dir);
+  if (!archive.ok()) return;
+  const auto images = FindInArchive(request, **archive);
+  if (!images.ok()) return;
+  CRISP_REQUIRE(!images->empty());
+  for (const SourceImage& image : *images) {
+    CRISP_REQUIRE(VerifyDigest(image.config, image.config_digest).ok());
+    for (const std::string& name : image.names) CRISP_REQUIRE(Reference::Parse(name).ok());
+    for (const LayerTask& layer : image.layers) {
+      (void)layer.producer([](Bytes) { return OkStatus(); }, StopFlag());
+    }
+  }
 }
 
 CRISP_FUZZ(signature_policy) {

@@ -7,6 +7,7 @@ The same files come out each time; other files in the directory (what a fuzzer f
 """
 import base64
 import gzip
+import hashlib
 import json
 import pathlib
 import re
@@ -28,6 +29,11 @@ def seed(target, name, content):
     if isinstance(content, str):
         content = content.encode()
     seeds[f"{target}/{name}"] = content
+
+
+def oci_descriptor(media_type, blob):
+    return {"mediaType": media_type, "digest": "sha256:" + hashlib.sha256(blob).hexdigest(),
+            "size": len(blob)}
 
 
 def each(target, texts):
@@ -262,6 +268,40 @@ def pax(**records):
 
 
 END = b"\0" * 1024
+
+
+def archive(**files):
+    """A tar of these; "__" in a name is "/"."""
+    return b"".join(tar_item(data if isinstance(data, bytes) else json.dumps(data).encode(),
+                             path=name.replace("__", "/").replace("_dot_", ".").encode())
+                    for name, data in files.items()) + END
+
+
+inner_layer = tar_item(b"hello", path=b"f") + END
+inner_config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {
+    "type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(inner_layer).hexdigest()]}}).encode()
+inner_manifest = json.dumps({"schemaVersion": 2, "config": oci_descriptor(
+    "application/vnd.oci.image.config.v1+json", inner_config), "layers": [oci_descriptor(
+        "application/vnd.oci.image.layer.v1.tar", inner_layer)]}).encode()
+inner_index = {"schemaVersion": 2, "manifests": [dict(
+    oci_descriptor("application/vnd.oci.image.manifest.v1+json", inner_manifest),
+    annotations={"org.opencontainers.image.ref.name": "app:v1"})]}
+layout = {"blobs__sha256__" + hashlib.sha256(blob).hexdigest(): blob
+          for blob in (inner_config, inner_manifest, inner_layer)}
+seed("image_archive", "oci", archive(**{"oci-layout": {"imageLayoutVersion": "1.0.0"},
+                                        "index_dot_json": inner_index}, **layout))
+docker = {"Config": "c.json", "RepoTags": ["app:v1"], "Layers": ["l/layer.tar", "m/layer.tar"]}
+docker_config = json.loads(inner_config)
+docker_config["rootfs"]["diff_ids"] *= 2
+docker_files = {"manifest_dot_json": [docker], "c_dot_json": docker_config,
+                "l__layer_dot_tar": inner_layer}
+second = tar_item(path=b"m/layer.tar", kind=b"2", link=b"../l/layer.tar")
+seed("image_archive", "docker", second + archive(**docker_files))
+seed("image_archive", "docker_gzip", gzip.compress(second + archive(**docker_files), mtime=0))
+seed("image_archive", "loop", tar_item(path=b"m/layer.tar", kind=b"2", link=b"../m/layer.tar") +
+     archive(**docker_files))
+seed("image_archive", "out", tar_item(path=b"m/layer.tar", kind=b"2", link=b"../../../etc/passwd") +
+     archive(**docker_files))
 seed("tar", "files", tar_item(path=b"d/", kind=b"5", mode=b"0000755") + tar_item(b"hello", path=b"d/f") +
      tar_item(path=b"l", kind=b"2", link=b"d/f") + tar_item(path=b"h", kind=b"1", link=b"d/f") +
      tar_item(path=b"fifo", kind=b"6") + tar_item(path=b"dev", kind=b"3", major=b"0000001") + END)
@@ -737,6 +777,8 @@ seed("websocket", "long", ws(2, b"x" * 200) + ws(2, b"y" * 126))
 seed("websocket", "huge", ws(2, b"x", length=2**40))
 seed("websocket", "top_bit", ws(2, b"x", length=2**63))
 seed("websocket", "unmasked", ws(2, b"x", masked=False))
+each("message_channel", [b"\0hello", b"4eyJXaWR0aCI6ODAsIkhlaWdodCI6MjR9", b"0aGVsbG8=", b"0aGVs=bG8", b"0****",
+                         b"\xff\0", b"\xff", b"\xff\1\2\3", b"", b"\3", b"/", b"0YQ", b"\x80\0\0"])
 seed("websocket", "reserved", bytes([0xc2, 0x81]) + b"\1\2\3\4x")
 seed("websocket", "mixed", ws(2, b"a", fin=False) + ws(2, b"b"))
 seed("websocket", "long_ping", ws(9, b"p" * 126))

@@ -1,11 +1,13 @@
-// What clients of streaming URLs send beside SPDY: the upgrade request, WebSocket frames, base64
-// text, terminal sizes.
+// What clients of streaming URLs send beside SPDY: the upgrade request, WebSocket frames, the
+// channels in their messages, base64 text, terminal sizes.
 #include <algorithm>
+#include <map>
 
 #include "fuzz.h"
 #include "server/streaming/base64.h"
 #include "server/streaming/handshake.h"
 #include "server/streaming/http_request.h"
+#include "server/streaming/message_channel.h"
 #include "server/streaming/resize_parser.h"
 #include "server/streaming/websocket_decoder.h"
 
@@ -61,6 +63,34 @@ Outcome Decode(std::string_view input, size_t piece) {
   return {recorder.log, recorder.pings, status};
 }
 
+// What one message has said.
+class Spoken : public MessageReader::Events {
+ public:
+  virtual ~Spoken() = default;
+  void OnChannelData(uint8_t channel, std::string_view data) override {
+    CRISP_REQUIRE(!data.empty());
+    said[channel].append(data);
+  }
+  void OnChannelEnd(uint8_t channel) override { ended.push_back(channel); }
+
+  std::map<uint8_t, std::string> said;
+  std::vector<uint8_t> ended;
+};
+
+Status ReadMessage(std::string_view message, size_t piece, bool base64, bool close_signal,
+                   Spoken* spoken) {
+  MessageReader reader(spoken, base64, close_signal);
+  Status status;
+  bool first = true;
+  do {
+    std::string part(message.substr(0, piece));
+    message.remove_prefix(part.size());
+    status = reader.Part(part, first, message.empty());
+    first = false;
+  } while (!message.empty() && status.ok());
+  return status;
+}
+
 struct Head {
   std::string text;  // the request and what is behind it; empty: refused, or incomplete
   HttpRequest request;
@@ -114,6 +144,29 @@ CRISP_FUZZ(websocket) {
     CRISP_REQUIRE(cut.log == whole.log);
     CRISP_REQUIRE(cut.pings == whole.pings);
     CRISP_REQUIRE(cut.status.ToString() == whole.status.ToString());
+  }
+}
+
+CRISP_FUZZ(message_channel) {
+  for (const bool base64 : {false, true}) {
+    for (const bool close_signal : {false, true}) {
+      Spoken whole;
+      const Status status =
+          ReadMessage(input, std::max<size_t>(1, input.size()), base64, close_signal, &whole);
+      CRISP_REQUIRE(whole.said.size() <= 1 && whole.ended.size() <= 1);
+      for (size_t piece : {size_t{1}, 2 + input.size() % 7}) {
+        Spoken cut;
+        CRISP_REQUIRE(ReadMessage(input, piece, base64, close_signal, &cut).ok() == status.ok());
+        CRISP_REQUIRE(cut.ended == whole.ended);
+        if (status.ok()) CRISP_REQUIRE(cut.said == whole.said);
+      }
+    }
+    const ChannelMessage ours = MakeChannelMessage(base64, 3, input);
+    Spoken back;
+    CRISP_REQUIRE(ReadMessage(Cat(ours.piece.head, ours.piece.body), 1 + input.size() % 5, base64,
+                              /*close_signal=*/true, &back)
+                      .ok());
+    CRISP_REQUIRE(back.said[3] == input);
   }
 }
 
