@@ -18,6 +18,7 @@ namespace crisp::pod {
 namespace {
 
 constexpr auto kAskRuntimes = std::chrono::seconds(10);
+constexpr auto kUndo = std::chrono::seconds(10);
 constexpr auto kAdoptAgain = std::chrono::seconds(1);
 
 // What can fail here is the machine's (no descriptors left): tried until it works, because without
@@ -202,7 +203,7 @@ class Recovery {
 
   Status Undo(const ContainerPtr& container) {
     ContainerContext context{*env_, container, *leases_, {}};
-    Status undone = DestroyContainer(context);
+    Status undone = MayUndo() ? DestroyContainer(context) : NoTime();
     if (undone.ok()) {
       env_->registry.Remove(container);
       return env_->db->Delete(container->id());
@@ -220,10 +221,13 @@ class Recovery {
   Status RecoverSandbox(const SandboxPtr& sandbox) {
     if (sandbox->state() == SandboxState::kCreating) {
       SandboxContext context{*env_, sandbox};
-      if (Status undone = DestroySandbox(context); undone.ok()) {
+      const Status undone = MayUndo() ? DestroySandbox(context) : NoTime();
+      if (undone.ok()) {
         env_->registry.Remove(sandbox);
         return env_->db->Delete(sandbox->id());
       }
+      log::Warning("half-made sandbox stays listed",
+                   {{"sandbox", sandbox->id()}, {"error", undone}});
       sandbox->set_state(SandboxState::kNotReady);
       return env_->db->Put(sandbox->row());
     }
@@ -265,6 +269,9 @@ class Recovery {
     if (!cached.ok()) return;
     for (const SandboxId& id : *cached) {
       if (sandboxes_.contains(id)) continue;
+      if (!MayUndo()) {
+        return log::Warning("left networks stay until the next start", {{"error", NoTime()}});
+      }
       network::Attachment attachment;
       attachment.sandbox = id;
       if (Status s = env_->options.network->Del(attachment, CancelToken()); !s.ok()) {
@@ -273,11 +280,16 @@ class Recovery {
     }
   }
 
+  // What is not undone here is listed, so that Stop and Remove finish it.
+  bool MayUndo() const { return MonoNow() < undo_until_; }
+  static Status NoTime() { return DeadlineExceeded("other undos took the time of the start"); }
+
   Environment* const env_;
   ContainerLifecycle* const lifecycle_;
   Leases* const leases_;
-  // A runtime that hangs must not keep the daemon from serving: the time is for all containers.
+  // Runtimes and plugins that hang must not keep the daemon from serving: the times are for all.
   const MonoTime ask_until_ = MonoNow() + kAskRuntimes;
+  const MonoTime undo_until_ = MonoNow() + kUndo;
   Boot boot_ = Boot::kSame;
   std::map<SandboxId, SandboxPtr> sandboxes_;
   std::vector<ContainerPtr> containers_;

@@ -4,7 +4,9 @@
 // For each: the right code within the client's time, nobody else waits, the retry works once the
 // program does, and nothing is left. The full matrix: CRISP_FAULT_ALL=1.
 #include <atomic>
+#include <future>
 #include <thread>
+#include <vector>
 
 #include "base/cgroup_dir.h"
 #include "base/core/file.h"
@@ -315,6 +317,27 @@ TEST_P(StartFaultTest, RuntimeStateAtRecovery) {
   }
   ASSERT_THAT(runtime().Disarm(), IsOk());
   for (const std::string& id : ids) EXPECT_THAT(TryStart(id), IsOk());
+}
+
+// A daemon that died while many pods came up, and whose plugin hangs since then.
+TEST_P(StartFaultTest, PluginHangsAtRecovery) {
+  constexpr int kPods = 12;  // of two seconds each: more than a client waits
+  KillAndRestart("run_pod_sandbox.network.after=sleep:60000");
+  const int before = plugin().Calls("ADD");
+  std::vector<std::future<Status>> calls;
+  for (int i = 0; i < kPods; ++i) {
+    calls.push_back(std::async(std::launch::async, [this, i] {
+      return TryRunPod(SandboxConfig(Cat("pod-", i))).status();
+    }));
+  }
+  ASSERT_TRUE(Eventually([&] { return plugin().Calls("ADD") - before == kPods; }));
+  ASSERT_THAT(plugin().Arm("DEL", "stuck", "*"), IsOk());
+  daemon().Kill();
+  for (auto& call : calls) EXPECT_FALSE(call.get().ok());
+  ASSERT_THAT(Timed([&] { return daemon().Start(); }), IsOk());
+  EXPECT_EQ(Must(client().Call(v1::ListPodSandboxRequest())).items_size(), kPods);
+  ASSERT_THAT(plugin().Disarm(), IsOk());
+  CleanUpAndLive();
 }
 
 // A handler whose program does not work is left out, and no other handler with it.
