@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <charconv>
 #include <set>
 
@@ -10,7 +11,8 @@
 namespace crisp::pod {
 namespace {
 
-constexpr auto kMeasureAgain = std::chrono::seconds(10);
+constexpr Duration kMeasureAgain = std::chrono::seconds(10);
+constexpr int kMeasureShare = 20;  // of the time at most a twentieth goes into walks
 // A container that makes more hard links than this has the further ones counted each.
 constexpr size_t kRememberedLinks = 1 << 16;
 // v1 writes "no limit" as the largest page-aligned number; nothing real is near it.
@@ -147,21 +149,26 @@ Result<DiskUsage> MeasureDirectory(const std::string& path) {
 Result<DiskUsage> StatsReader::WritableLayer(const Container& container) {
   const std::optional<ProjectUsage> counted = CRISP_TRY(env_->layer_quotas->Usage(container.id()));
   if (counted) return DiskUsage{counted->bytes, counted->inodes};
+  const MonoTime begin = MonoNow();
   {
     std::lock_guard lock(mutex_);
-    const auto it = measured_.find(container.id());
-    if (it != measured_.end() && MonoNow() - it->second.at < kMeasureAgain) {
-      return it->second.usage;
-    }
+    Measured& last = measured_[container.id()];
+    if (last.usage && begin < last.again_at) return *last.usage;
+    last.again_at = MonoTime::max();  // who asks meanwhile gets the last value
   }
-  DiskUsage usage = CRISP_TRY(MeasureDirectory(container.paths().upper()));
+  Result<DiskUsage> usage = MeasureDirectory(container.paths().upper());
   struct stat passwd {};
-  if (::lstat(container.paths().passwd().c_str(), &passwd) == 0) {
-    usage.used_bytes += static_cast<uint64_t>(passwd.st_blocks) * 512;
-    ++usage.inodes;
+  if (usage.ok() && ::lstat(container.paths().passwd().c_str(), &passwd) == 0) {
+    usage->used_bytes += static_cast<uint64_t>(passwd.st_blocks) * 512;
+    ++usage->inodes;
   }
+  const MonoTime end = MonoNow();
   std::lock_guard lock(mutex_);
-  measured_[container.id()] = {usage, MonoNow()};
+  const auto it = measured_.find(container.id());
+  if (it == measured_.end()) return usage;  // forgotten meanwhile
+  if (usage.ok()) it->second.usage = *usage;
+  it->second.again_at = end;
+  if (usage.ok()) it->second.again_at += std::max(kMeasureAgain, (end - begin) * kMeasureShare);
   return usage;
 }
 

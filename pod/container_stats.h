@@ -3,7 +3,7 @@
 //
 // Threads: any; blocks for file reads. What the writable layer uses is the file system's count
 // where there are project quotas (upper, work and volumes); else upper is walked, at most every ten
-// seconds.
+// seconds, by one at a time, and less often where that takes long.
 #ifndef CRISP_POD_CONTAINER_STATS_H_
 #define CRISP_POD_CONTAINER_STATS_H_
 
@@ -38,8 +38,8 @@ class StatsReader {
   Result<DiskUsage> WritableLayer(const Container& container);
 
   struct Measured {
-    DiskUsage usage;
-    MonoTime at;
+    std::optional<DiskUsage> usage;
+    MonoTime again_at;
   };
   const Environment* const env_;
   std::mutex mutex_;  // guards measured_
