@@ -49,6 +49,7 @@ struct RuntimeOptions {
   std::string base_spec = {};                 // path; empty: none
   std::string base_spec_json = {};            // its content; Runtime::Open reads it
   std::vector<std::string> monitor_env = {};  // NAME=VALUE for monitors and for each run
+  std::string seccomp_profile = {};  // path; what RuntimeDefault means; empty: crisp's own profile
   // Profile of privileged containers, which have none otherwise.
   std::string privileged_seccomp_profile = {};
   const CgroupLayout* cgroup_layout = nullptr;  // required

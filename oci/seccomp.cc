@@ -144,9 +144,9 @@ Status CheckSeccompProfile(const std::string& path) { return LoadProfile(path, {
 
 Result<std::string> ResolveSeccomp(const ContainerRequest& request, const SeccompContext& context,
                                    const HostFacts& host) {
+  const RuntimeOptions* const handler = request.handler;
   if (request.privileged) {
-    const std::string path =
-        request.handler == nullptr ? "" : request.handler->privileged_seccomp_profile;
+    const std::string path = handler == nullptr ? "" : handler->privileged_seccomp_profile;
     if (path.empty() || !host.seccomp) return std::string();
     return SeccompToJson(CRISP_TRY(LoadProfile(path, context)));
   }
@@ -158,6 +158,8 @@ Result<std::string> ResolveSeccomp(const ContainerRequest& request, const Seccom
   SeccompProfile profile;
   if (requested->type == RequestedProfile::Type::kLocalhost) {
     profile = CRISP_TRY(LoadProfile(requested->localhost_ref, context));
+  } else if (handler != nullptr && !handler->seccomp_profile.empty()) {
+    profile = CRISP_TRY(LoadProfile(handler->seccomp_profile, context));
   } else {
     profile = DefaultSeccompProfile(context);
   }

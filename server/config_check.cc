@@ -38,8 +38,10 @@ CheckedPart CheckHandler(const config::Config& config, const std::string& name,
   if (status.ok() && options.sandbox == oci::SandboxKind::kProcess) {
     status = Unimplemented("sandbox: process: not supported yet; allowed: namespaces");
   }
-  if (const std::string& file = options.privileged_seccomp_profile; status.ok() && !file.empty()) {
-    status = oci::CheckSeccompProfile(file).Wrap("privileged_seccomp_profile");
+  for (const auto& [key, file] :
+       {std::pair("seccomp_profile", &options.seccomp_profile),
+        std::pair("privileged_seccomp_profile", &options.privileged_seccomp_profile)}) {
+    if (status.ok() && !file->empty()) status = oci::CheckSeccompProfile(*file).Wrap(key);
   }
   if (status.ok()) return {Verdict::kGood, what + Describe(options, *features)};
   // crispd starts without a handler that it found by itself, or that no pod needs by default.

@@ -22,6 +22,7 @@ oci::RuntimeOptions ToRuntimeOptions(const config::Config& config, const std::st
   for (const auto& [name, value] : runtime.monitor_env) {
     out.monitor_env.push_back(Cat(name, '=', value));
   }
+  out.seccomp_profile = runtime.seccomp_profile;
   out.privileged_seccomp_profile = runtime.privileged_seccomp_profile;
   return out;
 }

@@ -43,6 +43,7 @@ struct RuntimeHandler {
   std::map<std::string, std::string> default_annotations = {};
   std::string base_spec = {};  // empty: none
   std::map<std::string, std::string> monitor_env = {};
+  std::string seccomp_profile = {};             // of RuntimeDefault; empty: crisp's own
   std::string privileged_seccomp_profile = {};  // empty: none
 };
 struct Cdi {

@@ -26,6 +26,9 @@ void AddHandlers(std::vector<Setting>* out) {
                       "Environment of the containers' monitors and of each run of the runtime, "
                       "beside PATH.",
                       CRISP_NAMED_FIELD(runtimes, monitor_env)));
+  out->push_back(Make("runtimes.*.seccomp_profile", OptionalPathCodec(), kRestart,
+                      "Seccomp profile (file) of containers that ask for RuntimeDefault.",
+                      CRISP_NAMED_FIELD(runtimes, seccomp_profile), "crisp's own"));
   out->push_back(Make("runtimes.*.privileged_seccomp_profile", OptionalPathCodec(), kRestart,
                       "Seccomp profile (file) of privileged containers, which have none otherwise.",
                       CRISP_NAMED_FIELD(runtimes, privileged_seccomp_profile), "none"));

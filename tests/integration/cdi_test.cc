@@ -199,6 +199,8 @@ TEST_P(CdiTest, HandlerSettings) {
   const std::string trace = daemon().Path("trace");
   Write("hook.sh", Cat("#!/bin/sh\ncat > ", trace, "\n"), 0755);
   Write("profile.json", R"({"defaultAction": "SCMP_ACT_ALLOW"})");
+  Write("plain.json", R"({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+                           {"names": ["sethostname"], "action": "SCMP_ACT_ERRNO", "errnoRet": 26}]})");
   Write(
       "base.json",
       Cat(R"({"process": {"env": ["BASE=1", "HOME=/base"], "cwd": "/base", "args": ["/bin/false"]},
@@ -211,7 +213,8 @@ TEST_P(CdiTest, HandlerSettings) {
                 "\n    type: oci\n    base_spec: ", daemon().Path("base.json"),
                 "\n    allowed_annotations: [io.allowed/]\n"
                 "    default_annotations: {by-default: \"yes\"}\n"
-                "    privileged_seccomp_profile: ",
+                "    seccomp_profile: ",
+                daemon().Path("plain.json"), "\n    privileged_seccomp_profile: ",
                 daemon().Path("profile.json"), "\n    monitor_env: {CRISP_TEST_MONITOR: seen}\n"));
   auto config = ContainerConfig("c", {"top"});
   (*config.mutable_annotations())["io.allowed/x"] = "passes";
@@ -231,6 +234,10 @@ TEST_P(CdiTest, HandlerSettings) {
   pid = pid.substr(pid.find("monitor ") + 8);
   EXPECT_THAT(Must(ReadFile(Cat("/proc/", pid.substr(0, pid.find(' ')), "/environ"))),
               HasSubstr("CRISP_TEST_MONITOR=seen"));
+  auto plain = ContainerConfig("plain", {"top"});
+  auto* security = plain.mutable_linux()->mutable_security_context();
+  security->mutable_seccomp()->set_profile_type(v1::SecurityProfile::RuntimeDefault);
+  EXPECT_THAT(Shell(Start(plain), "hostname x 2>&1 || true"), HasSubstr("Text file busy"));
 
   sandbox_ = SandboxConfig("plain");
   sandbox_.mutable_linux()->mutable_security_context()->set_privileged(true);

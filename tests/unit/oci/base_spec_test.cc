@@ -127,6 +127,23 @@ TEST(HandlerAnnotationsTest, OnlyWhatIsAllowed) {
   EXPECT_EQ(built->spec.annotations.at("io.kubernetes.cri.sandbox-id"), whole.sandbox_id);
 }
 
+TEST(RuntimeDefaultSeccompTest, TheHandlersProfileOrCrispsOwn) {
+  TestRootfs files;
+  files.Write("s.json", R"({"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 77})");
+  RuntimeOptions handler;
+  ContainerRequest request;
+  request.handler = &handler;
+  request.seccomp = RequestedProfile{};
+  EXPECT_THAT(*ResolveSeccomp(request, {}, FullHost()), HasSubstr("openat"));
+  handler.seccomp_profile = files.path() + "/s.json";
+  EXPECT_THAT(*ResolveSeccomp(request, {}, FullHost()), HasSubstr("77"));
+  request.seccomp->type = RequestedProfile::Type::kUnconfined;
+  EXPECT_EQ(*ResolveSeccomp(request, {}, FullHost()), "");
+  request.seccomp->type = RequestedProfile::Type::kRuntimeDefault;
+  handler.seccomp_profile += ".missing";
+  EXPECT_EQ(ResolveSeccomp(request, {}, FullHost()).status().code(), Code::kNotFound);
+}
+
 TEST(PrivilegedSeccompTest, OnlyTheHandlersProfile) {
   TestRootfs files;
   files.Write("p.json", R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": []})");

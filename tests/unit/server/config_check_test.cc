@@ -121,6 +121,8 @@ TEST_F(ConfigCheckTest, EverySettingOfAHandler) {
               HasSubstr(Path("none.json")));
   EXPECT_THAT(found([&](auto* h) { h->base_spec = Path("rubbish.json"); }),
               HasSubstr("rubbish.json: not JSON"));
+  EXPECT_THAT(found([&](auto* h) { h->seccomp_profile = Path("profile.json"); }),
+              AllOf(HasSubstr(": seccomp_profile"), HasSubstr("SCMP_ACT_DANCE")));
   EXPECT_THAT(found([&](auto* h) { h->privileged_seccomp_profile = Path("profile.json"); }),
               AllOf(HasSubstr("privileged_seccomp_profile"), HasSubstr("SCMP_ACT_DANCE")));
   // A monitor's environment reaches the program that is checked, too.

@@ -118,6 +118,7 @@ runtimes:
     default_annotations: {a: b}
     base_spec: /etc/crisp/base.json
     monitor_env: {K: V}
+    seccomp_profile: /etc/crisp/s.json
     privileged_seccomp_profile: /etc/crisp/p.json
 cdi: {spec_dirs: [/a]}
 hooks_dirs: []
@@ -132,6 +133,7 @@ device_ownership_from_security_context: true
   EXPECT_EQ(crun.default_annotations.at("a"), "b");
   EXPECT_EQ(crun.base_spec, "/etc/crisp/base.json");
   EXPECT_EQ(crun.monitor_env.at("K"), "V");
+  EXPECT_EQ(crun.seccomp_profile, "/etc/crisp/s.json");
   EXPECT_EQ(crun.privileged_seccomp_profile, "/etc/crisp/p.json");
   EXPECT_THAT(config.cdi.spec_dirs, ElementsAre("/a"));
   EXPECT_THAT(config.hooks_dirs, IsEmpty());

@@ -44,12 +44,14 @@ TEST(RoomOptionsTest, HandlersAndDevices) {
   handler.default_annotations = {{"a", "b"}};
   handler.base_spec = "/base.json";
   handler.monitor_env = {{"K", "V"}};
+  handler.seccomp_profile = "/s.json";
   handler.privileged_seccomp_profile = "/p.json";
   const oci::RuntimeOptions options = ToRuntimeOptions(config, "crun");
   EXPECT_EQ(options.allowed_annotations, handler.allowed_annotations);
   EXPECT_EQ(options.default_annotations, handler.default_annotations);
   EXPECT_EQ(options.base_spec, "/base.json");
   EXPECT_EQ(options.monitor_env, std::vector<std::string>{"K=V"});
+  EXPECT_EQ(options.seccomp_profile, "/s.json");
   EXPECT_EQ(options.privileged_seccomp_profile, "/p.json");
 
   config.additional_devices = {"/dev/fuse:/dev/x:rw"};
