@@ -100,8 +100,8 @@ Status BlobTransfer::StreamFrom(RegistryEndpoint& endpoint) {
   };
   CRISP_RETURN_IF_ERROR(endpoint.Perform(*clients_[0], path(), std::move(request)).status());
   if (!answer.begun && received_ < blob_.size_bytes) {
-    return DataLoss(endpoint.url(), ": the answer is empty; the blob has ", blob_.size_bytes,
-                    " bytes");
+    return DataLoss(endpoint.url(), ": the answer is empty; the blob's descriptor says ",
+                    blob_.size_bytes, " bytes");
   }
   if (answer.partial && received_ < blob_.size_bytes) return EndedEarly(endpoint, received_);
   return OkStatus();

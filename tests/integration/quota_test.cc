@@ -107,8 +107,6 @@ class QuotaTest : public PodTest {
     }
     return count;
   }
-  // crispd's next one.
-  static uint32_t After(uint32_t id) { return kFirstId + (id + 1 - kFirstId) % kIds; }
   std::string Start(const std::string& name) {
     return StartContainer(pod_, ContainerConfig(name, {"top"}), sandbox_);
   }
@@ -194,22 +192,6 @@ TEST_P(QuotaTest, ANewDaemonFindsTheIds) {
   EXPECT_TRUE(Must(quota_->Get(id)).unused());
 }
 
-TEST_P(QuotaTest, AnIdThatSomebodyElseUsesIsLeftAlone) {
-  const std::string theirs = Cat(root_, "/theirs");
-  ASSERT_THAT(EnsureDirectory(theirs), IsOk());
-  const uint32_t next = After(IdOf(Start("c")));
-  ASSERT_THAT(SetProjectId(theirs, next), IsOk());
-  // A limit alone is a left one of an earlier life of the id.
-  const uint32_t left = After(next);
-  ASSERT_THAT(quota_->SetLimit(left, {kMiB, 3}), IsOk());
-  const std::string second = Start("d");
-  EXPECT_EQ(IdOf(second), left);
-  EXPECT_EQ(Must(quota_->Get(left)).limit.bytes, kLimit);
-  EXPECT_EQ(Must(quota_->Get(left)).limit.inodes, 0u);
-  EXPECT_EQ(Must(quota_->Get(next)).inodes, 1u);
-  ASSERT_THAT(RemoveTreeAt(theirs), IsOk());
-}
-
 // The container's root may change the id of its own files.
 TEST_P(QuotaTest, AnIdThatTheContainerGaveItselfIsNotBelieved) {
   const std::string other = Start("other");
@@ -290,6 +272,20 @@ TEST_P(QuotaIdsTest, TheRangeIsEmptyAndFillsAgain) {
       Must(TryExec(first, {"sh", "-c", "for i in $(seq 100); do : >/f$i || exit 1; done"}));
   EXPECT_NE(many.exit_code(), 0) << "the limit of inodes";
   EXPECT_LE(UsageOf(first).inodes_used().value(), 50u);
+}
+
+TEST_P(QuotaIdsTest, AnIdThatSomebodyElseUsesIsLeftAlone) {
+  const std::string theirs = Cat(root_, "/theirs");
+  ASSERT_THAT(EnsureDirectory(theirs), IsOk());
+  ASSERT_THAT(SetProjectId(theirs, kFirstId), IsOk());
+  // A limit alone is a left one of an earlier life of the id.
+  const uint32_t left = kFirstId + 1;
+  ASSERT_THAT(quota_->SetLimit(left, {kMiB, 3}), IsOk());
+  EXPECT_EQ(IdOf(Start("c")), left);
+  EXPECT_EQ(Must(quota_->Get(left)).limit.bytes, 0u);
+  EXPECT_EQ(Must(quota_->Get(left)).limit.inodes, 50u);
+  EXPECT_EQ(Must(quota_->Get(kFirstId)).inodes, 1u);
+  ASSERT_THAT(RemoveTreeAt(theirs), IsOk());
 }
 
 class QuotaOneIdTest : public QuotaTest {

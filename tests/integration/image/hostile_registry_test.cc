@@ -502,7 +502,7 @@ TEST_F(HostileRegistry, AnswersWithoutAByteOfTheLayer) {
   Answer(LayerPath(0), circle);
   Fails(Code::kInvalidArgument, "redirects");
   Answer(LayerPath(0), Body(""));
-  Fails(Code::kDataLoss, "its descriptor says");
+  Fails(Code::kDataLoss, "the answer is empty; the blob's descriptor says");
   FakeResponse part = Body(made_.layers[0].blob.substr(7));
   part.status = 206;
   part.headers = {"Content-Range: bytes 7-" + std::to_string(made_.layers[0].blob.size() - 1) +
