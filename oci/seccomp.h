@@ -64,7 +64,8 @@ Result<SeccompProfile> ParseSeccompProfile(const std::string& text, const Seccom
 
 Result<std::string> SeccompToJson(const SeccompProfile& profile);
 
-// The "seccomp" object for a container; empty: unconfined. Privileged is always unconfined.
+// The "seccomp" object for a container; empty: unconfined. RuntimeDefault is the handler's profile
+// or crisp's own; privileged containers have the handler's privileged one or none.
 Result<std::string> ResolveSeccomp(const ContainerRequest& request, const SeccompContext& context,
                                    const HostFacts& host);
 

@@ -166,9 +166,13 @@ Result<DiskUsage> StatsReader::WritableLayer(const Container& container) {
   std::lock_guard lock(mutex_);
   const auto it = measured_.find(container.id());
   if (it == measured_.end()) return usage;  // forgotten meanwhile
-  if (usage.ok()) it->second.usage = *usage;
-  it->second.again_at = end;
-  if (usage.ok()) it->second.again_at += std::max(kMeasureAgain, (end - begin) * kMeasureShare);
+  if (usage.ok()) {
+    it->second = {*usage, end + std::max(kMeasureAgain, (end - begin) * kMeasureShare)};
+  } else if (it->second.usage) {
+    it->second.again_at = end;
+  } else {
+    measured_.erase(it);  // it may have been forgotten before
+  }
   return usage;
 }
 
