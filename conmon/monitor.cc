@@ -14,6 +14,7 @@
 #include "base/core/atomic_file.h"
 #include "base/core/clock.h"
 #include "base/core/file.h"
+#include "base/core/process_stat.h"
 #include "conmon/confinement.h"
 
 namespace crisp::conmon {
@@ -92,7 +93,7 @@ Status Monitor::Prepare() {
 Status Monitor::WritePidFile() {
   PidFile file;
   file.monitor_pid = ::getpid();
-  file.monitor_start_time = CRISP_TRY(ProcessStartTime(file.monitor_pid));
+  file.monitor_start_time = CRISP_TRY(ReadProcessStat(file.monitor_pid)).start_time;
   file.container_pid = container_pid_;
   file.container_start_time = container_start_time_;
   return WriteFileAtomically(Cat(options_.state_dir, "/", kPidFileName), file.ToText(), 0600);

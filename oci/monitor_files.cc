@@ -10,6 +10,7 @@
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
 #include "base/core/pidfd.h"
+#include "base/core/process_stat.h"
 #include "oci/monitor.h"
 
 namespace crisp::oci {
@@ -19,20 +20,6 @@ constexpr size_t kSmallFile_bytes = 4096;
 
 std::string PathOf(const std::string& state_dir, std::string_view name) {
   return Cat(state_dir, "/", name);
-}
-
-// Field 22 of /proc/<pid>/stat; the name (field 2, in parentheses) may hold anything.
-Result<uint64_t> StartTime(pid_t pid) {
-  const std::string stat = CRISP_TRY(ReadFile(Cat("/proc/", pid, "/stat"), kSmallFile_bytes));
-  std::string_view rest = stat;
-  const size_t name_end = rest.rfind(')');
-  rest.remove_prefix(name_end == std::string_view::npos ? rest.size() : name_end);
-  for (int field = 2; field < 22; ++field) rest = conmon::internal::SplitAt(rest, ' ').second;
-  uint64_t start_time = 0;
-  if (!conmon::internal::ParseInteger(conmon::internal::SplitAt(rest, ' ').first, &start_time)) {
-    return DataLoss("no start time in /proc/", pid, "/stat");
-  }
-  return start_time;
 }
 
 }  // namespace
@@ -78,10 +65,10 @@ Result<UniqueFd> OpenProcess(pid_t pid, uint64_t start_time) {
   if (pid <= 0) return NotFound("process ", pid);
   UniqueFd fd = CRISP_TRY(OpenPidfd(pid));
   // Only after the pidfd: from then on the number cannot pass to another process unnoticed.
-  Result<uint64_t> found = StartTime(pid);
+  Result<ProcessStat> found = ReadProcessStat(pid);
   // No descriptors or no memory left: that says nothing of the process.
   if (found.status().code() == Code::kResourceExhausted) return std::move(found).status();
-  if (!found.ok() || *found != start_time) return NotFound("process ", pid, " is gone");
+  if (!found.ok() || found->start_time != start_time) return NotFound("process ", pid, " is gone");
   return fd;
 }
 

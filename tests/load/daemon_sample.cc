@@ -4,9 +4,11 @@
 #include <array>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
+#include "base/core/process_stat.h"
 
 namespace crisp::test {
 namespace {
@@ -34,14 +36,9 @@ Result<std::string> ChildStates(pid_t parent) {
   std::string states;
   for (const std::string& name : CRISP_TRY(proc.List())) {
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    const auto stat = ReadFile(Cat("/proc/", name, "/stat"), 4096);
-    if (!stat.ok()) continue;  // ended meanwhile
-    // proc_pid_stat(5): "pid (comm) state ppid ..."
-    const size_t paren = stat->rfind(") ");
-    if (paren == std::string::npos || paren + 4 >= stat->size()) continue;
-    pid_t found = 0;
-    std::from_chars(stat->data() + paren + 4, stat->data() + stat->size(), found);
-    if (found == parent) states.push_back((*stat)[paren + 2]);
+    const auto stat = ReadProcessStat(std::atoi(name.c_str()));
+    // Not ok: it has ended meanwhile.
+    if (stat.ok() && stat->parent == parent) states.push_back(stat->state);
   }
   return states;
 }

@@ -10,9 +10,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/cgroup_dir.h"
 #include "base/core/file.h"
+#include "base/core/process_stat.h"
 #include "tests/support/patience.h"
 #include "tests/support/surroundings.h"
 
@@ -54,18 +56,15 @@ Entries Mounts() {
 }
 
 // Of process `pid`, or 0.
-pid_t ParentOf(const std::string& pid) {
-  const Result<std::string> stat = ReadFile(Cat("/proc/", pid, "/stat"));
-  if (!stat.ok()) return 0;
-  // proc_pid_stat(5): "pid (comm) state ppid ..."; comm may hold anything.
-  const size_t paren = stat->rfind(')');
-  return paren + 4 < stat->size() ? std::atoi(stat->c_str() + paren + 4) : 0;
+pid_t ParentOf(pid_t pid) {
+  const Result<ProcessStat> stat = ReadProcessStat(pid);
+  return stat.ok() ? stat->parent : 0;
 }
 
-bool BelongsToSurroundings(const std::string& pid) {
+bool BelongsToSurroundings(pid_t pid) {
   if (SurroundingsInit() == 1) return true;  // the PID namespace is ours
   pid_t ancestor = ParentOf(pid);
-  while (ancestor > 1 && ancestor != SurroundingsInit()) ancestor = ParentOf(Cat(ancestor));
+  while (ancestor > 1 && ancestor != SurroundingsInit()) ancestor = ParentOf(ancestor);
   return ancestor == SurroundingsInit();
 }
 
@@ -76,7 +75,7 @@ Entries Processes() {
   for (const std::string& name : Names("/proc")) {
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
     if (name == init || name == std::to_string(::getpid())) continue;
-    if (!BelongsToSurroundings(name)) continue;
+    if (!BelongsToSurroundings(std::atoi(name.c_str()))) continue;
     Result<std::string> line = ReadFile(Cat("/proc/", name, "/cmdline"));
     if (!line.ok()) continue;
     std::string program = line->c_str();

@@ -4,9 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <sstream>
-
-#include "base/core/file.h"
+#include "base/core/process_stat.h"
 #include "pod_fixtures.h"
 
 namespace crisp::pod {
@@ -14,20 +12,12 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Field 22 of proc_pid_stat(5); this program's name has no blanks.
-uint64_t OwnStartTime() {
-  std::istringstream stat(*ReadFile("/proc/self/stat", 4096));
-  std::string field;
-  for (int i = 0; i < 22; ++i) stat >> field;
-  return std::stoull(field);
-}
-
 class TargetTest : public ::testing::Test {
  protected:
   TargetTest() {
     row_ = MakeContainerRow("target", "22");
     row_.process.container_pid = ::getpid();
-    row_.process.container_start_time = OwnStartTime();
+    row_.process.container_start_time = ReadProcessStat(::getpid())->start_time;
   }
   Result<std::optional<std::string>> Namespace() {
     const ContainerPtr target = MakeContainer(row_, sandbox_);
