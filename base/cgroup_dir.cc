@@ -10,6 +10,7 @@
 #include <charconv>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -219,6 +220,80 @@ Status CgroupDir::AwaitEmpty(MonoTime deadline) const {
   }
 }
 
+namespace {
+
+constexpr std::chrono::milliseconds kKillAgain{50};
+constexpr int kFreezeTries = 50;  // of a millisecond
+
+// Holds the group, as far as the kernel can, so that nobody in it forks while a list of its
+// processes is made. What ends the hold is open from the beginning: nothing is left held for want
+// of a descriptor.
+class Standstill {
+ public:
+  Standstill(const CgroupDir& group, bool v2) {
+    if (v2) {
+      if (Hold(group.DirOf(""), "cgroup.freeze", "1", "0")) {
+        Await([&] { return group.ReadFile("", "cgroup.events"); }, "frozen 1");
+      }
+    } else if (Hold(group.DirOf("freezer"), "freezer.state", "FROZEN", "THAWED")) {
+      Await([&] { return group.ReadFile("freezer", "freezer.state"); }, "FROZEN");
+    } else if (auto limit = group.ReadFile("pids", "pids.max"); limit.ok()) {
+      // Of an exec of runc, which has a group of its own on this hierarchy alone.
+      Hold(group.DirOf("pids"), "pids.max", "0", std::string(Trim(*limit)));
+    }
+  }
+  ~Standstill() {
+    if (file_) Write(file_, free_);
+  }
+  Standstill(const Standstill&) = delete;
+  Standstill& operator=(const Standstill&) = delete;
+
+ private:
+  bool Hold(const std::string& dir, const char* name, std::string_view held, std::string free) {
+    if (dir.empty()) return false;
+    auto file = OpenFile(JoinPath(dir, name), O_WRONLY);
+    if (!file.ok() || !Write(*file, held)) return false;
+    file_ = *std::move(file);
+    free_ = std::move(free);
+    return true;
+  }
+  static bool Write(const UniqueFd& file, std::string_view text) {
+    return ::pwrite(file.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size());
+  }
+  // Who sleeps uninterruptibly keeps it from being said, but does not fork either.
+  template <typename Read>
+  static void Await(const Read& read, std::string_view word) {
+    for (int i = 0; i < kFreezeTries; ++i) {
+      const auto text = read();
+      if (!text.ok() || text->find(word) != std::string::npos) return;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+
+  UniqueFd file_;
+  std::string free_;
+};
+
+// Whether there are processes in a v2 group or below, and a descriptor that has POLLPRI when that
+// changes (cgroup-v2.rst, "cgroup.events").
+struct Population {
+  UniqueFd changes;
+  bool none = false;
+};
+Population WatchPopulation(const std::string& dir) {
+  Population out;
+  auto events = OpenFile(JoinPath(dir, "cgroup.events"), O_RDONLY);
+  if (!events.ok()) return out;
+  // Reading it is what the changes are counted from.
+  const auto text = ReadAll(events->get(), 4096);
+  if (!text.ok()) return out;
+  out.none = text->find("populated 0") != std::string::npos;
+  out.changes = *std::move(events);
+  return out;
+}
+
+}  // namespace
+
 Status CgroupDir::KillAtOnce(std::span<const pid_t> pids) const {
   std::map<pid_t, UniqueFd> opened;
   for (const pid_t pid : pids) {
@@ -252,25 +327,44 @@ Status CgroupDir::Kill(const std::vector<pid_t>& pids) const {
   return OkStatus();
 }
 
+// Who was being forked while the list was made is not in it, and goes on forking; held, nobody is.
+Result<size_t> CgroupDir::KillListed(bool hold) const {
+  std::optional<Standstill> standstill;
+  if (hold) standstill.emplace(*this, layout_->v2);
+  const auto pids = Processes();
+  Status killed = pids.ok() ? Kill(*pids) : pids.status();
+  if (!layout_->v2 && (hold || (pids.ok() && !pids->empty()))) ThawTree(DirOf("freezer"));
+  if (!killed.ok()) return killed;
+  return pids->size();
+}
+
 Status CgroupDir::KillAll(MonoTime deadline) const {
   if (path_.find_first_not_of('/') == std::string::npos) {
     return InvalidArgument("kill all processes of the root cgroup: refused");
   }
   auto pause = std::chrono::milliseconds(1);
-  for (;;) {
+  for (bool again = false;; again = true) {
+    const Population population = layout_->v2 ? WatchPopulation(DirOf("")) : Population();
+    if (population.none) return OkStatus();
     // cgroup.kill (v2, kernel 5.14) also catches what is being forked.
-    if (layout_->v2) (void)WriteControlFile(AT_FDCWD, JoinPath(DirOf(""), "cgroup.kill"), "1");
-    const std::vector<pid_t> pids = CRISP_TRY(Processes());
-    if (pids.empty()) return OkStatus();
-    CRISP_RETURN_IF_ERROR(Kill(pids));
-    if (!layout_->v2) ThawTree(DirOf("freezer"));
+    const bool at_once = population.changes &&
+                         WriteControlFile(AT_FDCWD, JoinPath(DirOf(""), "cgroup.kill"), "1").ok();
+    if (!at_once && CRISP_TRY(KillListed(again)) == 0) return OkStatus();
     if (MonoNow() >= deadline) {
-      return DeadlineExceeded("cgroup ", path_, ": ", pids.size(), " processes survive SIGKILL");
+      const size_t left = CRISP_TRY(Processes()).size();
+      if (left == 0) return OkStatus();
+      return DeadlineExceeded("cgroup ", path_, ": ", left, " processes survive SIGKILL");
     }
-    // Neither hierarchy tells when a group that is not ours alone gets empty; the processes die
-    // within microseconds, so this rarely runs twice.
-    std::this_thread::sleep_for(pause);
-    pause = std::min(pause * 2, std::chrono::milliseconds(50));
+    if (population.changes) {
+      // Not for ever: somebody may have been moved here since.
+      pollfd wait{population.changes.get(), POLLPRI, 0};
+      (void)::poll(&wait, 1, PollTimeoutMs(std::min(deadline, MonoNow() + kKillAgain)));
+    } else {
+      // v1 tells nobody when a group gets empty; the processes die within microseconds, so this
+      // rarely runs twice.
+      std::this_thread::sleep_for(pause);
+      pause = std::min(pause * 2, kKillAgain);
+    }
   }
 }
 

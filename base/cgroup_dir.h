@@ -54,7 +54,7 @@ class CgroupDir {
   // Waits until no process is in it or below; kDeadlineExceeded when some still are.
   Status AwaitEmpty(MonoTime deadline) const;
   // SIGKILLs everything in it and below (cgroup.kill where the kernel has it) until it is empty or
-  // the deadline passes (kDeadlineExceeded).
+  // the deadline passes (kDeadlineExceeded). Also what forks without end: it is held meanwhile.
   Status KillAll(MonoTime deadline) const;
   // SIGKILL, once, for those of `pids` that are in the group: a number may have gone to a process
   // outside since it was listed. kResourceExhausted: no descriptor even for one; some may be dead.
@@ -74,6 +74,8 @@ class CgroupDir {
 
  private:
   Status KillAtOnce(std::span<const pid_t> pids) const;
+  // How many it found. `hold`: they are kept from forking while they are listed and killed.
+  Result<size_t> KillListed(bool hold) const;
   // One directory per distinct mount.
   std::vector<std::string> Dirs() const;
 

@@ -28,23 +28,37 @@ class HostileContainerTest : public FaultTest {
     layout_ = Must(CgroupLayout::Detect());
   }
   CgroupDir Group(const std::string& path) { return CgroupDir(&layout_, path); }
+  // A pod's group with a limit, as the kubelet sets it (podPidsLimit).
+  CgroupDir BoundedGroup() {
+    const CgroupDir group = Group("/kubepods/pod-bomb");
+    EXPECT_THAT(group.EnsureCreated(), IsOk());
+    for (const char* above : {"", "/kubepods"}) {
+      if (!layout_.v2) continue;
+      EXPECT_THAT(Group(above).WriteFile("", "cgroup.subtree_control", "+pids"), IsOk());
+    }
+    EXPECT_THAT(group.WriteFile("pids", "pids.max", "60"), IsOk());
+    return group;
+  }
+  // Slow enough for a machine of two cores.
+  v1::ContainerConfig BombConfig(const std::string& script) const {
+    auto config = ShellConfig("c", script);
+    config.mutable_linux()->mutable_resources()->set_cpu_quota(20000);
+    config.mutable_linux()->mutable_resources()->set_cpu_period(100000);
+    return config;
+  }
 
   CgroupLayout layout_;
 };
 
-// The limit is the pod's, as the kubelet sets it (podPidsLimit).
 TEST_P(HostileContainerTest, ForksWithoutEnd) {
-  const CgroupDir pod_group = Group("/kubepods/pod-bomb");
-  ASSERT_THAT(pod_group.EnsureCreated(), IsOk());
-  ASSERT_THAT(pod_group.WriteFile("pids", "pids.max", "60"), IsOk());
+  const CgroupDir pod_group = BoundedGroup();
+  ASSERT_FALSE(HasFailure());
   auto sandbox = SandboxConfig("bomb");
-  sandbox.mutable_linux()->set_cgroup_parent("/kubepods/pod-bomb");
+  sandbox.mutable_linux()->set_cgroup_parent(pod_group.path());
   const std::string pod = RunPod(sandbox);
-  auto bomb = ShellConfig("c", "(while :; do sleep 300 & done) & exec sleep 300");
-  bomb.mutable_linux()->mutable_resources()->set_cpu_quota(20000);
-  bomb.mutable_linux()->mutable_resources()->set_cpu_period(100000);
+  const auto bomb = BombConfig("(while :; do sleep 300 & done) & exec sleep 300");
   const std::string id = StartContainer(pod, bomb, sandbox);
-  EXPECT_TRUE(Eventually([&] { return Group("/kubepods/pod-bomb").Processes()->size() > 40; }));
+  EXPECT_TRUE(Eventually([&] { return pod_group.Processes()->size() > 40; }));
   // There is no room for a command, which is the command's failure.
   const auto exec = Timed([&] { return TryExec(id, {"true"}).status(); });
   EXPECT_NE(exec.code(), Code::kNotFound) << exec.ToString();
@@ -52,6 +66,31 @@ TEST_P(HostileContainerTest, ForksWithoutEnd) {
   EXPECT_THAT(Timed([&] { return TryStop(id, 0); }), IsOk());
   EXPECT_THAT(Timed([&] { return TryRemovePod(pod); }), IsOk());
   EXPECT_EQ(pod_group.Processes()->size(), 0u);
+  EXPECT_THAT(pod_group.EnsureRemoved(), IsOk());
+  EXPECT_THAT(Group("/kubepods").EnsureRemoved(), IsOk());
+}
+
+// There PID 1's death ends nobody else. Each of the others makes more of them until it is killed,
+// and begins again where it may not.
+TEST_P(HostileContainerTest, ForksWithoutEndInTheHostsPidNamespace) {
+  const CgroupDir pod_group = BoundedGroup();
+  ASSERT_FALSE(HasFailure());
+  auto sandbox = SandboxConfig("bomb");
+  sandbox.mutable_linux()->set_cgroup_parent(pod_group.path());
+  sandbox.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(
+      v1::NODE);
+  auto bomb = BombConfig(
+      "echo \"trap 'exec sh /tmp/b' EXIT; while :; do sh /tmp/b & done\" >/tmp/b; "
+      "sh /tmp/b 2>/dev/null & exec sleep 300");
+  bomb.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(v1::NODE);
+  const std::string pod = RunPod(sandbox);
+  const std::string id = StartContainer(pod, bomb, sandbox);
+  EXPECT_TRUE(Eventually([&] { return pod_group.Processes()->size() > 40; }));
+  LiveBeside();
+  EXPECT_THAT(Timed([&] { return TryStop(id, 0); }), IsOk());
+  EXPECT_EQ(StatusOf(id).exit_code(), 137);
+  EXPECT_TRUE(Eventually([&] { return pod_group.Processes()->empty(); })) << "stopped is stopped";
+  EXPECT_THAT(Timed([&] { return TryRemovePod(pod); }), IsOk());
   EXPECT_THAT(pod_group.EnsureRemoved(), IsOk());
   EXPECT_THAT(Group("/kubepods").EnsureRemoved(), IsOk());
 }

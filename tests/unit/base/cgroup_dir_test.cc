@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <set>
 #include <sstream>
 #include <thread>
@@ -83,6 +84,76 @@ TEST(CgroupDirTest, WhatCannotBeReadIsAnError) {
   ASSERT_TRUE(RemoveTreeAt(dir / "group/child").ok());
   ASSERT_TRUE(WriteFile(dir / "group/cgroup.procs", "12\n7\n").ok());
   EXPECT_EQ(group.Processes().value(), (std::vector<pid_t>{7, 12}));
+}
+
+// A directory of files that plays a group with one process in it.
+class FakeGroupTest : public testing::Test {
+ protected:
+  FakeGroupTest() {
+    SpawnOptions spawn;
+    spawn.argv = {"sleep", "60"};
+    child_ = ChildProcess::Spawn(spawn).value();
+    EXPECT_TRUE(EnsureDirectory(dir_ / "group").ok());
+    Put("cgroup.procs", Cat(child_.pid(), "\n"));
+  }
+  void Put(const std::string& file, const std::string& text) {
+    EXPECT_TRUE(WriteFile(dir_ / "group/" + file, text).ok());
+  }
+  std::string Get(const std::string& file) { return ReadFile(dir_ / "group/" + file).value(); }
+  void SetMount(const std::string& controller) {
+    layout_.v2 = controller.empty();
+    layout_.mounts = {{controller, dir_ / ""}};
+  }
+  // Its files never say that it is empty.
+  void KillInVain(Duration patience) {
+    const MonoTime begin = MonoNow();
+    EXPECT_EQ(group_.KillAll(begin + patience).code(), Code::kDeadlineExceeded);
+    EXPECT_GE(MonoNow() - begin, patience);
+  }
+  int SignalOfTheChild() {
+    return child_.Wait(MonoNow() + std::chrono::seconds(10)).value().signal;
+  }
+
+  TempDir dir_;
+  ChildProcess child_;
+  CgroupLayout layout_;
+  CgroupDir group_{&layout_, "/group"};
+};
+
+TEST_F(FakeGroupTest, V2SaysWhetherItIsEmpty) {
+  SetMount("");
+  Put("cgroup.events", "populated 1\nfrozen 0\n");
+  Put("cgroup.kill", "");
+  KillInVain(std::chrono::milliseconds(120));
+  EXPECT_EQ(Get("cgroup.kill"), "1");
+  Put("cgroup.events", "populated 0\nfrozen 0\n");
+  EXPECT_TRUE(group_.KillAll(MonoNow()).ok());
+  EXPECT_EQ(child_.Wait(MonoNow()).status().code(), Code::kDeadlineExceeded) << "the kernel's part";
+}
+
+TEST_F(FakeGroupTest, V2WithoutCgroupKill) {
+  SetMount("");
+  Put("cgroup.events", "populated 1\nfrozen 0\n");
+  Put("cgroup.freeze", "9");
+  KillInVain(std::chrono::milliseconds(120));
+  EXPECT_EQ(SignalOfTheChild(), SIGKILL);
+  EXPECT_EQ(Get("cgroup.freeze"), "0");
+}
+
+TEST_F(FakeGroupTest, V1IsThawedAgain) {
+  SetMount("freezer");
+  Put("freezer.state", "THAWED\n");
+  KillInVain(std::chrono::milliseconds(20));
+  EXPECT_EQ(SignalOfTheChild(), SIGKILL);
+  EXPECT_EQ(Get("freezer.state"), "THAWED\n");
+}
+
+TEST_F(FakeGroupTest, WithoutAFreezerItMayForkAgain) {
+  SetMount("pids");
+  Put("pids.max", "  max\n");
+  KillInVain(std::chrono::milliseconds(20));
+  EXPECT_EQ(SignalOfTheChild(), SIGKILL);
+  EXPECT_EQ(Get("pids.max"), "maxax\n") << "written at the beginning, as before";
 }
 
 // On the machine's own hierarchies, below a group with a random name.
@@ -226,7 +297,7 @@ TEST_F(RealCgroupTest, ProgramsAreBornInALaunchCgroup) {
   // This thread stays where it was.
   EXPECT_EQ(hierarchies(ReadFile("/proc/thread-self/cgroup").value(), top_.path()), 0u);
   run.argv = {"/no/such/program"};
-  EXPECT_EQ(crisp::Run(run).status().code(), Code::kNotFound);
+  EXPECT_EQ(crisp::Run(run).status().sys_errno(), ENOENT);
   // Many at once, from many threads.
   std::vector<std::thread> threads;
   for (int i = 0; i < 8; ++i) {
@@ -240,6 +311,41 @@ TEST_F(RealCgroupTest, ProgramsAreBornInALaunchCgroup) {
     });
   }
   for (std::thread& thread : threads) thread.join();
+  place->reset();
+  EXPECT_TRUE(top_.EnsureRemoved().ok()) << "the group is free of this process";
+  ASSERT_TRUE(top_.EnsureCreated().ok());
+}
+
+// A program on a file system that hangs, played by a lease on its file: exec waits for whoever has
+// that (fcntl(2), "Leases").
+TEST_F(RealCgroupTest, AStartThatHangsKeepsNoOtherWaiting) {
+  TempDir files;
+  ASSERT_TRUE(WriteFile(files / "hangs", "#!/bin/sh\n", 0755).ok());
+  const UniqueFd lease(::open((files / "hangs").c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(::fcntl(lease.get(), F_SETSIG, SIGURG), 0);  // ignored by default, as SIGIO is not
+  if (::fcntl(lease.get(), F_SETLEASE, F_WRLCK) != 0) GTEST_SKIP() << "no leases here";
+  auto place =
+      LaunchCgroup::Open(top_.OpenDirs().value(), layout_.v2, std::chrono::milliseconds(100));
+  ASSERT_TRUE(place.ok()) << place.status().ToString();
+  const auto start = [&](const std::string& program) {
+    RunOptions run;
+    run.argv = {program};
+    run.place = place->get();
+    run.deadline = MonoNow() + std::chrono::seconds(20);
+    const auto output = crisp::Run(run);
+    return output.ok() && output->status.success();
+  };
+  std::atomic<bool> ended = false;
+  std::thread hanging([&] {
+    EXPECT_TRUE(start(files / "hangs"));
+    ended = true;
+  });
+  while (!ended && ::fcntl(lease.get(), F_GETLEASE) == F_WRLCK) std::this_thread::yield();
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(start("/bin/true"));
+  EXPECT_FALSE(ended);
+  EXPECT_EQ(::fcntl(lease.get(), F_SETLEASE, F_UNLCK), 0);
+  hanging.join();
+  EXPECT_TRUE(start("/bin/true"));
   place->reset();
   EXPECT_TRUE(top_.EnsureRemoved().ok()) << "the group is free of this process";
   ASSERT_TRUE(top_.EnsureCreated().ok());
@@ -308,6 +414,26 @@ TEST_F(V2LaunchTest, ProgramsAreBornInIt) {
   EXPECT_EQ(fds, "0\n1\n2\n");
 }
 
+TEST_F(V2LaunchTest, KillAllHearsOfTheEnd) {
+  const CgroupDir sub(&layout_, group_.path() + "/sub");
+  ASSERT_TRUE(sub.EnsureCreated().ok());
+  const std::vector<UniqueFd> dirs = sub.OpenDirs().value();
+  SpawnOptions spawn;
+  spawn.argv = {"sleep", "60"};
+  spawn.cgroup_dirs = {dirs.front().get()};
+  std::vector<ChildProcess> children;
+  for (int i = 0; i < 3; ++i) children.push_back(ChildProcess::Spawn(spawn).value());
+  const Status killed = sub.KillAll(MonoNow() + std::chrono::seconds(10));
+  EXPECT_TRUE(killed.ok()) << killed.ToString();
+  EXPECT_TRUE(sub.Processes().value().empty());
+  for (ChildProcess& child : children) {
+    EXPECT_EQ(child.Wait(MonoNow() + std::chrono::seconds(5)).value().signal, SIGKILL);
+  }
+  EXPECT_TRUE(sub.KillAll(MonoNow()).ok()) << "empty";
+  EXPECT_TRUE(sub.EnsureRemoved().ok());
+  EXPECT_TRUE(sub.KillAll(MonoNow()).ok()) << "gone";
+}
+
 TEST_F(V2LaunchTest, WhatCannotBeExecutedIsSaid) {
   EXPECT_EQ(RunIn({"/no/such/program"}).status().sys_errno(), ENOENT);
   EXPECT_EQ(RunIn({"/etc"}).status().sys_errno(), EACCES);
@@ -337,6 +463,32 @@ TEST_F(RealCgroupTest, KillAll) {
   EXPECT_EQ(top_.Processes().value().size(), 4u);
   // The children of the shell are init's (or a subreaper's) once it is dead.
   EXPECT_TRUE(top_.KillAll(MonoNow() + std::chrono::seconds(5)).ok());
+  EXPECT_EQ(child.Wait(MonoNow() + std::chrono::seconds(5)).value().signal, SIGKILL);
+}
+
+// Each of them makes others until it is killed, and goes on where it may not: whoever is not in a
+// list is many again before the next one.
+TEST_F(RealCgroupTest, ForksWithoutEnd) {
+  TempDir files;
+  const std::string script = files / "bomb";
+  ASSERT_TRUE(WriteFile(script, "trap 'exec sh \"$0\"' EXIT\nwhile :; do sh \"$0\" & done\n").ok());
+  const UniqueFd null(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  const FdPair pipe = MakePipe().value();
+  SpawnOptions spawn;
+  spawn.argv = {"/bin/sh", "-c", "read go; exec sh \"$0\" </dev/null", script};
+  spawn.fds = {{pipe.first.get(), 0}, {null.get(), 2}};
+  ChildProcess child = ChildProcess::Spawn(spawn).value();
+  ASSERT_TRUE(top_.AddProcess(child.pid()).ok());
+  const std::string groups = ReadFile(Cat("/proc/", child.pid(), "/cgroup")).value();
+  const bool is_bounded =
+      top_.WriteFile("pids", "pids.max", "100").ok() &&
+      groups.find(Cat(layout_.v2 ? "0::" : ":pids:", top_.path(), "\n")) != std::string::npos;
+  if (!is_bounded) GTEST_SKIP() << "no pids controller";
+  ASSERT_TRUE(WriteAll(pipe.second.get(), "go\n").ok());
+  for (int i = 0; i < 2000 && top_.Processes().value().size() < 60; ++i) ::usleep(10'000);
+  EXPECT_GE(top_.Processes().value().size(), 60u);
+  const Status killed = top_.KillAll(MonoNow() + std::chrono::seconds(30));
+  EXPECT_TRUE(killed.ok()) << killed.ToString();
   EXPECT_EQ(child.Wait(MonoNow() + std::chrono::seconds(5)).value().signal, SIGKILL);
 }
 
