@@ -5,11 +5,11 @@
 // Stuck:   a job that has run for `stuck_after` no longer counts, up to eight times `max_threads`
 //          threads in all: what hangs in a file system or a plugin does not keep others waiting.
 // Contract: a job never waits for a container's process to end or for another job of its lane (that
-//          is what continuations on the EpollLoop are for).
+//          is what continuations on the EpollLoop are for). Pulls do wait for pulls, in lanes that
+//          have threads enough (image/README.md).
 // Threads:  Submit from anywhere. The destructor runs what is queued and joins.
-// Errors:   Submit fails with kResourceExhausted when `max_queued` jobs wait, and kUnavailable
-// after
-//           Shutdown.
+// Errors:  Submit fails with kResourceExhausted when `max_queued` jobs wait, and kUnavailable after
+//          Shutdown.
 #ifndef CRISP_BASE_LANE_H_
 #define CRISP_BASE_LANE_H_
 

@@ -7,6 +7,7 @@
 
 #include "base/core/child_process.h"
 #include "base/core/file.h"
+#include "base/core/process_stat.h"
 #include "conmon/protocol.h"
 #include "conmon/runtime_log.h"
 
@@ -50,20 +51,6 @@ bool KillChildren() {
 
 }  // namespace
 
-Result<uint64_t> ProcessStartTime(pid_t pid) {
-  const std::string stat = CRISP_TRY(ReadFile(Cat("/proc/", pid, "/stat")));
-  // Field 2 is the name in parentheses and may hold anything; field 3 follows the last ')'.
-  const size_t name_end = stat.rfind(')');
-  std::string_view rest =
-      name_end == std::string::npos ? std::string_view() : std::string_view(stat).substr(name_end);
-  for (int field = 2; field < 22; ++field) rest = internal::SplitAt(rest, ' ').second;
-  uint64_t start_time = 0;
-  if (!internal::ParseInteger(internal::SplitAt(rest, ' ').first, &start_time)) {
-    return Internal("no start time in /proc/", pid, "/stat");
-  }
-  return start_time;
-}
-
 Status RuntimeCreate::Start(const ChildStdio& stdio) {
   RemoveFiles();
   SpawnOptions spawn;
@@ -83,14 +70,7 @@ Status RuntimeCreate::Start(const ChildStdio& stdio) {
   if (stdio.in) spawn.fds.emplace_back(stdio.in.get(), 0);
   if (stdio.out) spawn.fds.emplace_back(stdio.out.get(), 1);
   if (stdio.err) spawn.fds.emplace_back(stdio.err.get(), 2);
-  auto spawned = ChildProcess::Spawn(spawn);
-  if (!spawned.ok()) {
-    // A missing program: to crispd's client kNotFound would mean an unknown sandbox or image.
-    const bool missing = spawned.status().code() == Code::kNotFound;
-    return missing ? std::move(spawned).status().WithCode(Code::kFailedPrecondition)
-                   : std::move(spawned).status();
-  }
-  ChildProcess child = std::move(*spawned);
+  ChildProcess child = CRISP_TRY(ChildProcess::Spawn(spawn));
   pid_ = child.pid();
   child.Detach();  // the monitor's own loop waits for everything
   return OkStatus();
@@ -133,7 +113,7 @@ Result<CreatedContainer> RuntimeCreate::Finish(int wait_status) {
   if (::waitid(P_PID, static_cast<id_t>(container.pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0) {
     return Internal(runtime, " create: process ", container.pid, " is no child of its monitor");
   }
-  container.start_time = CRISP_TRY(ProcessStartTime(container.pid));
+  container.start_time = CRISP_TRY(ReadProcessStat(container.pid)).start_time;
   if (console_) {
     container.terminal = CRISP_TRY(console_->Receive(MonoNow() + kConsoleWait));
     CRISP_RETURN_IF_ERROR(SetNonBlocking(container.terminal.get()));

@@ -64,9 +64,6 @@ class RuntimeCreate {
   pid_t pid_ = -1;
 };
 
-// Field 22 of /proc/<pid>/stat, clock ticks.
-Result<uint64_t> ProcessStartTime(pid_t pid);
-
 }  // namespace crisp::conmon
 
 #endif  // CRISP_CONMON_RUNTIME_CREATE_H_

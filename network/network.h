@@ -1,6 +1,6 @@
 // Network: the door of the network room. Pod networks by CNI plugins.
 //
-// What:     loads the CNI configuration, watches its directory, executes plugins (ADD, DEL, CHECK),
+// What:     loads the CNI configuration, watches its directory, executes plugins (ADD and DEL),
 //           caches what DEL needs.
 // Contract: CNI spec 1.0 (0.3.0 to 1.1 accepted), cri-contract section 6.3.
 // Persistence: Options::cache_dir/<sandbox id>.json: configuration and result, written before ADD
@@ -44,7 +44,7 @@ struct PortMapping {
 // Everything that CNI wants to know about one pod's attachment (interface eth0).
 struct Attachment {
   SandboxId sandbox;
-  std::string netns_path;  // empty for DEL when the namespace is gone
+  std::string netns_path;  // for DEL: empty means ADD's; one that is gone is left out
   std::string pod_name;
   std::string pod_namespace;
   std::string pod_uid;

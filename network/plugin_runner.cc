@@ -14,9 +14,6 @@ namespace {
 
 // A result is some hundred bytes; more than this is not one.
 constexpr size_t kStdoutLimit_bytes = 1u << 20;
-// Plugins start iptables, ip and tc by name; a service's environment may have no PATH.
-constexpr std::string_view kDefaultPath =
-    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 std::string Join(const std::vector<std::string>& parts, std::string_view separator) {
   std::string out;
@@ -74,8 +71,8 @@ Result<std::string> PluginRunner::Execute(const PluginCall& call, const CancelTo
   auto output = crisp::Run(run);
   if (!output.ok()) {
     Status status = std::move(output).status();
-    // A missing interpreter or a bad file: no fault of the id that the client named.
-    if (status.code() == Code::kNotFound || status.code() == Code::kInvalidArgument) {
+    // A bad file: no fault of what the client named.
+    if (status.code() == Code::kInvalidArgument) {
       status = std::move(status).WithCode(Code::kFailedPrecondition);
     }
     return status;

@@ -58,7 +58,7 @@ struct MonitorLaunch {
   std::string monitor_binary;             // crisp-monitor
   std::vector<std::string> runtime_argv;  // Runtime::BaseArgv()
   std::string runtime_kind;               // RuntimeFeatures::kind: whose errors they are
-  std::vector<std::string> env;           // NAME=VALUE beside PATH; the runtime gets it, too
+  std::vector<std::string> env;           // RuntimeEnvironment(): the runtime gets it, too
   std::string bundle;                     // directory with config.json
   std::string state_dir;      // /run/crisp/containers/<id>: monitor.sock, pid, exit are made here
   std::string log_path;       // empty: no log

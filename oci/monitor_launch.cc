@@ -82,21 +82,12 @@ Status MonitorLaunchRun::Spawn() {
   SpawnOptions spawn;
   spawn.argv = Arguments();
   spawn.fds = {{sockets.second.get(), conmon::kControlFd}};
-  // crispd's own may hold a proxy's password, and the monitor's goes on to the runtime and hooks.
-  spawn.env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
-  spawn.env->insert(spawn.env->end(), launch_.env.begin(), launch_.env.end());
+  spawn.env = launch_.env;
   spawn.working_directory = "/";
   spawn.new_session = true;
   spawn.place = launch_.place;
   spawn.reaper = launch_.reaper;
-  auto spawned = ChildProcess::Spawn(spawn);
-  if (!spawned.ok()) {
-    // A missing program is no missing container.
-    const bool missing = spawned.status().code() == Code::kNotFound;
-    return missing ? std::move(spawned).status().WithCode(Code::kFailedPrecondition)
-                   : std::move(spawned).status();
-  }
-  child_ = std::move(*spawned);
+  child_ = CRISP_TRY(ChildProcess::Spawn(spawn));
   control_ = std::move(sockets.first);
   spawned_ = true;
   return OkStatus();

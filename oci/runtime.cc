@@ -13,7 +13,9 @@
 #include "base/core/console_socket.h"
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
+#include "base/core/process_stat.h"
 #include "base/failpoint.h"
+#include "base/process_cgroups.h"
 #include "oci/base_spec.h"
 #include "oci/runtime_errors.h"
 #include "oci/runtime_features.h"
@@ -24,8 +26,6 @@ namespace crisp::oci {
 namespace {
 
 constexpr size_t kLogLimit_bytes = 64u << 10;
-constexpr const char* kEnvironmentPath =
-    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 // Where the v1 sub-cgroup of an exec is made for a runtime that can be told: pids is on every
 // kernel of the last ten years, and no accounting that anybody reads splits there.
@@ -44,38 +44,9 @@ CgroupLayout ExecLayout(const RuntimeFeatures& features, const CgroupLayout& lay
   return layout;
 }
 
-struct ProcessFacts {
-  char state = 'X';
-  pid_t parent = 0;
-  bool exiting = false;  // has left its cgroup already, though it is no zombie yet
-};
-constexpr int64_t kPfExiting = 0x4;  // include/linux/sched.h
-
-// What /proc/<pid>/stat says; empty: no such process.
-std::optional<ProcessFacts> FindProcess(pid_t pid) {
-  const auto text = ReadFile(Cat("/proc/", pid, "/stat"), 4096);
-  if (!text.ok()) return std::nullopt;
-  const size_t paren = text->rfind(") ");
-  if (paren == std::string::npos || paren + 4 > text->size()) return std::nullopt;
-  ProcessFacts out;
-  out.state = (*text)[paren + 2];
-  // proc_pid_stat(5): "pid (comm) state ppid pgrp session tty_nr tpgid flags".
-  const char* at = text->data() + paren + 4;
-  const char* end = text->data() + text->size();
-  std::array<int64_t, 6> numbers{};
-  for (int64_t& number : numbers) {
-    const auto [next, error] = std::from_chars(at, end, number);
-    if (error != std::errc()) return std::nullopt;
-    at = std::min(next + 1, end);
-  }
-  out.parent = static_cast<pid_t>(numbers[0]);
-  out.exiting = (numbers[5] & kPfExiting) != 0;
-  return out;
-}
-
 bool IsAlive(pid_t pid) {
-  const auto process = FindProcess(pid);
-  return process && !process->exiting && process->state != 'Z' && process->state != 'X';
+  const auto process = ReadProcessStat(pid);
+  return process.ok() && !process->exiting() && process->state != 'Z' && process->state != 'X';
 }
 
 Result<pid_t> ReadPidFile(const std::string& path) {
@@ -89,36 +60,20 @@ Result<pid_t> ReadPidFile(const std::string& path) {
   return pid;
 }
 
-// The path of a process's group on the v1 hierarchy of `controller`: lines of /proc/<pid>/cgroup
-// are "id:controller,controller:path" (cgroups(7)).
+// The path of a process's group on the v1 hierarchy of `controller`.
 Result<std::string> CgroupPathOf(pid_t pid, std::string_view controller) {
-  const std::string text = CRISP_TRY(ReadFile(Cat("/proc/", pid, "/cgroup"), kLogLimit_bytes));
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-    const size_t first = line.find(':');
-    const size_t second = line.find(':', first + 1);
-    if (second == std::string_view::npos) continue;
-    const std::string names = Cat(',', line.substr(first + 1, second - first - 1), ',');
-    if (names.find(Cat(',', controller, ',')) != std::string::npos) {
-      return std::string(line.substr(second + 1));
-    }
+  for (ProcessCgroup& group : CRISP_TRY(ReadProcessCgroups(pid))) {
+    if (group.Has(controller)) return std::move(group.path);
   }
   return NotFound("process ", pid, " is in no group of controller ", controller);
 }
 
 // The process is in a cgroup whose last part is `name`, on one hierarchy at least.
 bool IsInSubCgroup(pid_t pid, const std::string& name) {
-  const auto text = ReadFile(Cat("/proc/", pid, "/cgroup"), kLogLimit_bytes);
-  return text.ok() && Cat(*text, '\n').find(Cat('/', name, '\n')) != std::string::npos;
-}
-
-// A missing program or interpreter. kNotFound would say that the container is not there, and for a
-// delete that all is done.
-Status NotStarted(Status status) {
-  return status.code() == Code::kNotFound ? std::move(status).WithCode(Code::kFailedPrecondition)
-                                          : std::move(status);
+  const auto groups = ReadProcessCgroups(pid);
+  return groups.ok() && std::any_of(groups->begin(), groups->end(), [&](const auto& group) {
+           return group.path.ends_with(Cat('/', name));
+         });
 }
 
 class CommandLineRuntime : public Runtime {
@@ -141,16 +96,6 @@ class CommandLineRuntime : public Runtime {
   Status Start(const ContainerId& id, MonoTime deadline) override {
     CRISP_FAILPOINT("oci.runtime.start");
     return RunQuiet("start", {id.str()}, deadline);
-  }
-
-  Status Kill(const ContainerId& id, int signal, MonoTime deadline) override {
-    CRISP_FAILPOINT("oci.runtime.kill");
-    Status status = RunQuiet("kill", {id.str(), Cat(signal)}, deadline);
-    // A process that is gone cannot get a signal: for the caller that is the same as no container.
-    if (status.code() == Code::kFailedPrecondition) {
-      return std::move(status).WithCode(Code::kNotFound);
-    }
-    return status;
   }
 
   Status EnsureDeleted(const ContainerId& id, MonoTime deadline) override {
@@ -207,8 +152,7 @@ class CommandLineRuntime : public Runtime {
   // What every run of the program has in common. Its environment is ours to the letter: runc would
   // hand a NOTIFY_SOCKET of crispd on to the container.
   void Prepare(SpawnOptions* spawn) const {
-    spawn->env = options_.monitor_env;
-    spawn->env->push_back(kEnvironmentPath);  // of two the first counts
+    spawn->env = RuntimeEnvironment(options_);
     spawn->place = options_.helper_place;
     spawn->reaper = options_.reaper;
   }
@@ -227,7 +171,7 @@ class CommandLineRuntime : public Runtime {
     auto output = Run(run);
     if (output.ok() && output->status.success()) return std::move(output->stdout_data);
     Failures(operation).Add();
-    if (!output.ok()) return NotStarted(std::move(output).status());
+    if (!output.ok()) return std::move(output).status();
     return RuntimeFailure(features_.kind, operation, output->status.code, output->stderr_data);
   }
 
@@ -295,9 +239,7 @@ Status CommandLineRuntime::RunExec(const ExecRequest& request) {
   for (const auto& pair : stdio) {
     if (pair.first >= 0 && request.terminal == nullptr) spawn.fds.push_back(pair);
   }
-  auto spawned = ChildProcess::Spawn(spawn);
-  if (!spawned.ok()) return NotStarted(std::move(spawned).status());
-  ChildProcess child = std::move(*spawned);
+  ChildProcess child = CRISP_TRY(ChildProcess::Spawn(spawn));
   auto ended = child.Wait(request.deadline, request.cancel);
   if (!ended.ok()) {
     child.KillAndReap();
@@ -321,8 +263,8 @@ Status CommandLineRuntime::RunExec(const ExecRequest& request) {
 void CommandLineRuntime::KillHalfStarted(const ExecRequest& request) const {
   const auto pid = ReadPidFile(request.pid_file);
   if (!pid.ok()) return;
-  const auto process = FindProcess(*pid);
-  if (process && process->parent == ::getpid()) ::kill(*pid, SIGKILL);
+  const auto process = ReadProcessStat(*pid);
+  if (process.ok() && process->parent == ::getpid()) ::kill(*pid, SIGKILL);
 }
 
 Result<pid_t> CommandLineRuntime::ExecDetached(const ExecRequest& request) {
@@ -414,6 +356,19 @@ Result<RuntimeFeatures> CheckRuntime(const RuntimeOptions& options) {
     CRISP_RETURN_IF_ERROR(ReadBaseSpec(options.base_spec).status().Wrap(name));
   }
   return features;
+}
+
+bool AllowsAnnotation(const std::vector<std::string>& allowed, std::string_view key) {
+  return std::any_of(allowed.begin(), allowed.end(),
+                     [key](const std::string& prefix) { return key.starts_with(prefix); });
+}
+
+std::vector<std::string> RuntimeEnvironment(const RuntimeOptions& options) {
+  std::vector<std::string> out = options.monitor_env;
+  if (std::none_of(out.begin(), out.end(), [](const auto& v) { return v.starts_with("PATH="); })) {
+    out.emplace_back(kDefaultPath);
+  }
+  return out;
 }
 
 Result<std::unique_ptr<Runtime>> Runtime::Open(RuntimeOptions options) {

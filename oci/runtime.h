@@ -52,6 +52,8 @@ struct RuntimeOptions {
   std::string seccomp_profile = {};  // path; what RuntimeDefault means; empty: crisp's own profile
   // Profile of privileged containers, which have none otherwise.
   std::string privileged_seccomp_profile = {};
+  // Devices of privileged containers are those of all others, not the host's.
+  bool privileged_without_host_devices = false;
   const CgroupLayout* cgroup_layout = nullptr;  // required
   SpawnPlace* helper_place = nullptr;  // where the program is started; null: where the caller is
   Reaper* reaper = nullptr;
@@ -98,6 +100,13 @@ struct ExecRequest {
 // What Open finds out, without making anything: for `crisp config check`. Errors as Open's.
 Result<RuntimeFeatures> CheckRuntime(const RuntimeOptions& options);
 
+// Whether one of these (allowed_annotations of a handler or a workload) is how `key` begins.
+bool AllowsAnnotation(const std::vector<std::string>& allowed, std::string_view key);
+
+// Of the program in each of its runs, and of the monitors that run it to make containers:
+// monitor_env, and a PATH where that has none. crispd's own may hold a proxy's password.
+std::vector<std::string> RuntimeEnvironment(const RuntimeOptions& options);
+
 class Runtime {
  public:
   // Finds out the features (one or two runs of the program). kNotFound: no such program;
@@ -116,8 +125,6 @@ class Runtime {
   virtual std::vector<std::string> BaseArgv() const = 0;
 
   virtual Status Start(const ContainerId& id, MonoTime deadline) = 0;
-  // kNotFound also when the container has stopped.
-  virtual Status Kill(const ContainerId& id, int signal, MonoTime deadline) = 0;
   // delete --force; an unknown container is OK.
   virtual Status EnsureDeleted(const ContainerId& id, MonoTime deadline) = 0;
   virtual Result<RuntimeState> State(const ContainerId& id, MonoTime deadline) = 0;

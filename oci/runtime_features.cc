@@ -20,10 +20,7 @@ constexpr auto kProbeTime = std::chrono::seconds(10);
 Result<RunOutput> RunProgram(const RuntimeOptions& options, const char* argument) {
   RunOptions run;
   run.argv = {options.path, argument};
-  // As the monitors', who run it to make containers.
-  run.env = options.monitor_env;
-  // The last of all: of two the first counts.
-  run.env->push_back("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+  run.env = RuntimeEnvironment(options);
   run.place = options.helper_place;
   run.reaper = options.reaper;
   run.deadline = MonoNow() + kProbeTime;
@@ -108,6 +105,11 @@ Result<RuntimeFeatures> ProbeFeatures(const RuntimeOptions& options) {
     // take a mapping only from its own "idmap" option, which the CRI's per-mount mappings do not
     // fit: not offered.
     out.recursive_read_only = VersionAtLeast(version.version, 1, 4);
+  } else if (version.kind != "runc") {
+    // Many a program has --version.
+    return FailedPrecondition(options.path, " features: exit code ", features.status.code, ": ",
+                              LastErrorLine(features.stderr_data),
+                              " (an OCI runtime other than runc and crun must have it)");
   }
   out.recursive_read_only = out.recursive_read_only && KernelHasMountSetattr();
   out.user_namespaces = KnowsUserNamespaces(version, document);

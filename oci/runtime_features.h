@@ -1,9 +1,10 @@
 // What a runtime program can do, asked from the program itself.
 //
 // What:     `--version` tells kind and version; `features` (runc from 1.1, crun from 1.9) the mount
-//           options. For a crun that has no `features` the answer follows from its version.
+//           options. For a crun that has no `features` the answer follows from its version; a
+//           program of another kind must have it.
 // Threads:  ProbeFeatures may be called from any thread; it runs the program once or twice.
-// Errors:   kNotFound: no such program; kFailedPrecondition: it is no OCI runtime.
+// Errors:   kFailedPrecondition: no such program (errno ENOENT), or it is no OCI runtime.
 #ifndef CRISP_OCI_RUNTIME_FEATURES_H_
 #define CRISP_OCI_RUNTIME_FEATURES_H_
 

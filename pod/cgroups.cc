@@ -28,6 +28,10 @@ std::string ExpandSlice(const std::string& slice) {
   return Cat(path, '/', slice);
 }
 
+oci::CgroupDriver DriverOf(std::string_view parent) {
+  return parent.ends_with(kSlice) ? oci::CgroupDriver::kSystemd : oci::CgroupDriver::kCgroupfs;
+}
+
 Result<CgroupPaths> MakeCgroupPaths(const std::string& parent, const std::string& id,
                                     oci::CgroupDriver driver) {
   if (parent.empty()) return InvalidArgument("cgroup parent is empty");

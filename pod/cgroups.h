@@ -9,6 +9,7 @@
 #define CRISP_POD_CGROUPS_H_
 
 #include <string>
+#include <string_view>
 
 #include "base/core/result.h"
 #include "oci/runtime.h"
@@ -23,6 +24,10 @@ struct CgroupPaths {
 // `id`: of the container, or of the sandbox for its init process.
 Result<CgroupPaths> MakeCgroupPaths(const std::string& parent, const std::string& id,
                                     oci::CgroupDriver driver);
+
+// Of groups that exist: the driver that made them, whatever is configured now (a pod that named no
+// parent has that of today's driver).
+oci::CgroupDriver DriverOf(std::string_view parent);
 
 // "kubepods-burstable-pod1.slice" -> "/kubepods.slice/kubepods-burstable.slice/kubepods-...slice"
 // (systemd.slice(5): a slice's name lists its parents, separated by dashes).

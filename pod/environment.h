@@ -52,6 +52,12 @@ struct Environment {
     const std::string& parent = config.linux().cgroup_parent();
     return parent.empty() ? options.default_cgroup_parent : parent;
   }
+  // All that the OCI container `id` of the sandbox (the container, or the sandbox's init process)
+  // has is in there: to be killed, watched and removed.
+  CgroupDir CgroupOf(const Sandbox& sandbox, const std::string& id) const;
+  CgroupDir CgroupOf(const Container& container) const;
+  // Where its limits are, and execs' groups: below the former with crun in a systemd scope.
+  CgroupDir LimitedCgroupOf(const Container& container) const;
 };
 
 }  // namespace crisp::pod

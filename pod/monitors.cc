@@ -7,7 +7,7 @@ oci::MonitorLaunch NewMonitorLaunch(const Environment& env, const oci::Runtime& 
   launch.monitor_binary = env.options.monitor_binary;
   launch.runtime_argv = runtime.BaseArgv();
   launch.runtime_kind = runtime.features().kind;
-  launch.env = runtime.options().monitor_env;
+  launch.env = oci::RuntimeEnvironment(runtime.options());
   launch.log_line_limit_bytes = env.options.log_line_limit_bytes;
   launch.deadline = MonoNow() + env.options.runtime_deadline;
   launch.reaper = env.options.reaper;
@@ -25,6 +25,23 @@ Result<std::shared_ptr<oci::Monitor>> LaunchMonitor(const Environment& env,
                                                     oci::MonitorObserver observer) {
   launch.place = env.monitor_place.get();
   return oci::Monitor::Launch(launch, std::move(observer));
+}
+
+Status EnsureOciContainerGone(const Environment& env, const Sandbox& sandbox, const ContainerId& id,
+                              const std::string& state_dir) {
+  // Each has its own time: a monitor that had to be killed has used up all of its.
+  const auto deadline = [&env] { return MonoNow() + env.options.runtime_deadline; };
+  Status failed;
+  const auto keep = [&failed](Status status) {
+    if (!status.ok()) failed = std::move(status);
+  };
+  // The monitor first: it may still be making what is deleted next.
+  keep(oci::EnsureMonitorGone(state_dir, deadline()));
+  if (oci::Runtime* runtime = sandbox.runtime()) keep(runtime->EnsureDeleted(id, deadline()));
+  const CgroupDir cgroup = env.CgroupOf(sandbox, id.str());
+  keep(cgroup.KillAll(MonoNow() + env.options.kill_deadline));
+  keep(cgroup.EnsureRemoved());
+  return failed;
 }
 
 }  // namespace crisp::pod

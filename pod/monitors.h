@@ -21,6 +21,11 @@ Result<std::shared_ptr<oci::Monitor>> LaunchMonitor(const Environment& env,
                                                     oci::MonitorLaunch launch,
                                                     oci::MonitorObserver observer);
 
+// Ends and removes all that a launch made, whatever of it is there: monitor, OCI container,
+// processes, cgroup. Each is tried, whether or not the others fail; the last failure.
+Status EnsureOciContainerGone(const Environment& env, const Sandbox& sandbox, const ContainerId& id,
+                              const std::string& state_dir);
+
 }  // namespace crisp::pod
 
 #endif  // CRISP_POD_MONITORS_H_

@@ -72,12 +72,7 @@ Result<Helper> StartHelper(const NamespaceMaker& maker, std::vector<std::string>
   if (user_namespace != nullptr) spawn.fds.emplace_back(user_namespace->get(), kUserNamespaceFd);
   spawn.working_directory = "/";
   spawn.reaper = maker.reaper;
-  auto spawned = ChildProcess::Spawn(spawn);
-  if (!spawned.ok()) {
-    // A missing program is no missing sandbox.
-    return std::move(spawned).status().WithCode(Code::kFailedPrecondition);
-  }
-  Helper helper{std::move(*spawned), std::move(sockets.first)};
+  Helper helper{CRISP_TRY(ChildProcess::Spawn(spawn)), std::move(sockets.first)};
   sockets.second.Reset();
   CRISP_RETURN_IF_ERROR(ReadReport(helper.control, maker.init_binary));
   return helper;

@@ -173,7 +173,8 @@ Result<ChildProcess> ChildProcess::Spawn(const SpawnOptions& options) {
   }
   if (error != 0) {
     child.pid_ = -1;
-    return ErrnoStatus(error, Cat("exec ", options.argv[0]));
+    Status status = ErrnoStatus(error, Cat("exec ", options.argv[0]));
+    return error == ENOENT ? std::move(status).WithCode(Code::kFailedPrecondition) : status;
   }
   // The child cannot be reaped by anyone but Take()/Wait() of this object before pidfd_open: a
   // Reaper may collect it meanwhile, and then the pid is free again; ESRCH says so.

@@ -1,11 +1,13 @@
 // ChildProcess: the only place where crisp starts programs.
 //
-// Contract: posix_spawn (vfork semantics: cost does not grow with the daemon's memory); signal mask
-//           and dispositions are reset; the child gets exactly the descriptors listed in `fds`
-//           (everything else is closed, closefrom included); it runs under `deadline`.
+// Contract: a vfork, so cost does not grow with the daemon's memory (but for children that are born
+//           in a v2 group: clone3); signal mask and dispositions are reset; the child gets exactly
+//           the descriptors listed in `fds` (everything else is closed, closefrom included); it
+//           runs under `deadline`.
 // Threads:  Spawn may be called from any thread; one ChildProcess has one owner.
-// Errors:   kNotFound for a missing program, kDeadlineExceeded when the deadline killed it,
-//           kCancelled when the token did.
+// Errors:   kFailedPrecondition with errno ENOENT for a missing program (kNotFound would say to a
+//           client that its container or image is missing), kDeadlineExceeded when the deadline
+//           killed it, kCancelled when the token did.
 // After a failed Run the child is dead and reaped. A ChildProcess that is destroyed while running
 // is killed and reaped unless Detach() was called.
 #ifndef CRISP_BASE_CORE_CHILD_PROCESS_H_
@@ -27,6 +29,10 @@
 namespace crisp {
 
 class SpawnPlace;
+
+// Of a child's environment that is ours to the letter.
+inline constexpr char kDefaultPath[] =
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 struct SpawnOptions {
   std::vector<std::string> argv;  // argv[0]: absolute path, or looked up in PATH

@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include <future>
+#include <iterator>
 #include <optional>
 #include <system_error>
 
@@ -11,9 +11,13 @@
 
 namespace crisp {
 
-Result<std::unique_ptr<LaunchCgroup>> LaunchCgroup::Open(std::vector<UniqueFd> dirs, bool v2) {
-  std::unique_ptr<LaunchCgroup> out(new LaunchCgroup(std::move(dirs)));
-  if (!v2) CRISP_RETURN_IF_ERROR(out->StartThread());
+Result<std::unique_ptr<LaunchCgroup>> LaunchCgroup::Open(std::vector<UniqueFd> dirs, bool v2,
+                                                         Duration stuck_after) {
+  std::unique_ptr<LaunchCgroup> out(new LaunchCgroup(std::move(dirs), v2, stuck_after));
+  if (!v2) {
+    std::unique_lock lock(out->mutex_);
+    CRISP_RETURN_IF_ERROR(out->StartWorker(&lock));
+  }
   return out;
 }
 
@@ -23,7 +27,7 @@ LaunchCgroup::~LaunchCgroup() {
     ending_ = true;
   }
   changed_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  for (Worker& worker : workers_) worker.thread.join();
 }
 
 Status LaunchCgroup::Enter() const {
@@ -34,61 +38,82 @@ Status LaunchCgroup::Enter() const {
   return OkStatus();
 }
 
-Status LaunchCgroup::StartThread() {
-  std::promise<Status> entered;
-  std::future<Status> answer = entered.get_future();
+Status LaunchCgroup::StartWorker(std::unique_lock<std::mutex>* lock) {
+  const auto worker = workers_.emplace(workers_.end());
   try {
-    thread_ = std::thread([this, &entered] {
-      ::pthread_setname_np(::pthread_self(), "launch");
-      thread_id_ = ::gettid();
-      Status status = Enter();
-      const bool inside = status.ok();
-      entered.set_value(std::move(status));
-      if (inside) Work();
-    });
+    worker->thread = std::thread([this, self = &*worker] { Work(self); });
   } catch (const std::system_error& error) {
+    workers_.erase(worker);
     return ResourceExhausted("start thread: ", error.what());
   }
-  return answer.get().Wrap("enter the cgroup with a thread");
+  changed_.wait(*lock, [&worker] { return worker->entered.has_value(); });
+  if (worker->entered->ok()) return OkStatus();
+  Status failure = std::move(*worker->entered);
+  worker->thread.join();  // `entered` is its last word
+  workers_.erase(worker);
+  return std::move(failure).Wrap("enter the cgroup with a thread");
 }
 
-void LaunchCgroup::Work() {
+void LaunchCgroup::Work(Worker* self) {
+  ::pthread_setname_np(::pthread_self(), "launch");
+  Status entered = Enter();
+  const bool inside = entered.ok();
+  if (inside) thread_id_ = ::gettid();
   std::unique_lock lock(mutex_);
+  self->entered = std::move(entered);
+  changed_.notify_all();
+  if (!inside) return;
   for (;;) {
-    changed_.wait(lock, [this] { return ending_ || !jobs_.empty(); });
-    if (jobs_.empty()) return;
-    const std::function<void()> job = std::move(jobs_.front());
+    changed_.wait(lock,
+                  [this, self] { return ending_ || !jobs_.empty() || self != &workers_.back(); });
+    if (jobs_.empty() || self != &workers_.back()) break;
+    Job* const job = jobs_.front();
     jobs_.pop_front();
+    self->busy_since = MonoNow();
     lock.unlock();
-    job();
+    job->work();
     lock.lock();
+    self->busy_since.reset();
+    job->done = true;
+    changed_.notify_all();
   }
+  self->left = true;
 }
 
-void LaunchCgroup::RunOnThread(std::function<void()> job) {
-  std::promise<void> done;
-  {
-    std::lock_guard lock(mutex_);
-    jobs_.push_back([&] {
-      job();
-      done.set_value();
-    });
+void LaunchCgroup::ReplaceIfStuck(std::unique_lock<std::mutex>* lock) {
+  constexpr size_t kMaxWorkers = 16;
+  for (auto it = workers_.begin(); it != workers_.end();) {
+    if (it->left) it->thread.join();  // its last act under the mutex: this does not wait
+    it = it->left ? workers_.erase(it) : std::next(it);
   }
-  changed_.notify_one();
-  done.get_future().wait();
+  // None: a stuck one came back and left while its replacement failed to enter the group.
+  const bool stuck = workers_.empty() || (workers_.back().busy_since &&
+                                          MonoNow() - *workers_.back().busy_since >= stuck_after_);
+  if (!stuck || jobs_.empty() || workers_.size() >= kMaxWorkers) return;
+  (void)StartWorker(lock);  // without it those who wait try again
+}
+
+void LaunchCgroup::RunOnThread(const std::function<void()>& work) {
+  Job job{work};
+  std::unique_lock lock(mutex_);
+  jobs_.push_back(&job);
+  changed_.notify_all();
+  while (!changed_.wait_for(lock, stuck_after_, [&job] { return job.done; })) {
+    ReplaceIfStuck(&lock);
+  }
 }
 
 void LaunchCgroup::WarmUpMoves() {
-  if (!thread_.joinable() || warming_.exchange(true)) return;
+  if (!threaded_ || warming_.exchange(true)) return;
   // By number and to where it is already: 0 would be taken without the lock.
-  (void)WriteControlFile(dirs_.front().get(), "tasks", Cat(thread_id_));
+  (void)WriteControlFile(dirs_.front().get(), "tasks", Cat(thread_id_.load()));
   warming_ = false;
 }
 
 Result<ChildProcess> LaunchCgroup::Spawn(const SpawnOptions& options) {
   SpawnOptions here = options;
   here.place = nullptr;
-  if (!thread_.joinable()) {
+  if (!threaded_) {
     here.cgroup_dir = dirs_.front().get();
     return ChildProcess::Spawn(here);
   }

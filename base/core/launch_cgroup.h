@@ -8,6 +8,9 @@
 //          own) and starts the programs; children inherit the groups of the thread that forks.
 //          v2: threads cannot; clone3(2) puts the child there (fork_into_cgroup.h).
 // Contract: Linux admin-guide/cgroup-v1/cgroups.rst 2.2 ("tasks").
+// Stuck:    a program on a file system that hangs is never started, and whoever starts it waits, as
+//           everywhere. On v1 the others do not: after `stuck_after` another thread goes into the
+//           group for them, up to 16 in all.
 // Threads:  Spawn from any thread; the starts in one v1 group follow each other (about 1 ms each).
 // Errors:   Open: what the kernel says about "tasks". Spawn: as ChildProcess::Spawn.
 // While it is open on v1, this process is listed in the group's cgroup.procs and the group cannot
@@ -21,12 +24,15 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "base/core/child_process.h"
+#include "base/core/clock.h"
 #include "base/core/result.h"
 #include "base/core/unique_fd.h"
 
@@ -35,7 +41,8 @@ namespace crisp {
 class LaunchCgroup final : public SpawnPlace {
  public:
   // `dirs`: the group's directory on every hierarchy (CgroupDir::OpenDirs).
-  static Result<std::unique_ptr<LaunchCgroup>> Open(std::vector<UniqueFd> dirs, bool v2);
+  static Result<std::unique_ptr<LaunchCgroup>> Open(std::vector<UniqueFd> dirs, bool v2,
+                                                    Duration stuck_after = std::chrono::seconds(5));
   LaunchCgroup(const LaunchCgroup&) = delete;
   LaunchCgroup& operator=(const LaunchCgroup&) = delete;
   // Waits for starts under way; the group is free of this process afterwards.
@@ -50,20 +57,36 @@ class LaunchCgroup final : public SpawnPlace {
   void WarmUpMoves();
 
  private:
-  explicit LaunchCgroup(std::vector<UniqueFd> dirs) : dirs_(std::move(dirs)) {}
-  Status StartThread();
+  struct Job {
+    const std::function<void()>& work;
+    bool done = false;
+  };
+  struct Worker {
+    std::thread thread;
+    std::optional<Status> entered;       // how it came into the group; empty: not yet
+    std::optional<MonoTime> busy_since;  // while it runs a job
+    bool left = false;
+  };
+
+  LaunchCgroup(std::vector<UniqueFd> dirs, bool v2, Duration stuck_after)
+      : dirs_(std::move(dirs)), threaded_(!v2), stuck_after_(stuck_after) {}
   Status Enter() const;
-  void Work();
-  void RunOnThread(std::function<void()> job);
+  void Work(Worker* self);
+  // Returns when it is in the group; the lock is free meanwhile.
+  Status StartWorker(std::unique_lock<std::mutex>* lock);
+  void ReplaceIfStuck(std::unique_lock<std::mutex>* lock);
+  void RunOnThread(const std::function<void()>& work);
 
   const std::vector<UniqueFd> dirs_;
-  std::thread thread_;  // v1 only
-  pid_t thread_id_ = 0;
+  const bool threaded_;  // v1
+  const Duration stuck_after_;
+  std::atomic<pid_t> thread_id_{0};  // of the newest worker
   std::atomic<bool> warming_{false};
 
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;  // guards what follows; never held while a job runs
   std::condition_variable changed_;
-  std::deque<std::function<void()>> jobs_;
+  std::deque<Job*> jobs_;
+  std::list<Worker> workers_;  // the last takes the jobs; those before it are stuck, or have left
   bool ending_ = false;
 };
 

@@ -136,7 +136,7 @@ Result<std::string> OpenSignedMessage(const std::string& message,
   // Status lines alone on stderr: gpgv's own words go nowhere, they repeat names of keys.
   run.argv = {"gpgv", "--homedir",   file.dir(), "--keyring", file.path(), "--status-fd",
               "2",    "--logger-fd", "3",        "--output",  "-",         "-"};
-  run.env = {"LC_ALL=C", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
+  run.env = {"LC_ALL=C", kDefaultPath};
   run.fds = {{nowhere.get(), 3}};
   run.working_directory = "/";
   run.new_session = true;
@@ -146,9 +146,10 @@ Result<std::string> OpenSignedMessage(const std::string& message,
   run.stderr_limit_bytes = kStatusLimit;
   const Result<RunOutput> output = Run(run);
   if (!output.ok()) {
+    if (output.status().sys_errno() == ENOENT) {
+      return FailedPrecondition("no gpgv on this machine: install the package gpgv (GnuPG)");
+    }
     switch (output.status().code()) {
-      case Code::kNotFound:
-        return FailedPrecondition("no gpgv on this machine: install the package gpgv (GnuPG)");
       case Code::kResourceExhausted:  // it says or takes too much
       case Code::kDeadlineExceeded:
         return Refused(output.status().message());

@@ -13,6 +13,7 @@
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
 #include "oci/monitor_files.h"
+#include "oci/runtime.h"
 
 namespace crisp::oci {
 
@@ -212,6 +213,7 @@ MonitorLaunch MonitorTest::MakeLaunch(const ContainerSetup& setup) {
   launch.container = id_;
   launch.monitor_binary = CRISP_MONITOR_BINARY;
   launch.runtime_argv = {GetParam(), "--root", dir_ + "/runtime"};
+  launch.env = RuntimeEnvironment(RuntimeOptions());
   launch.bundle = dir_ + "/bundle";
   launch.state_dir = state_dir_;
   if (setup.with_log) launch.log_path = log_path_;

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "base/core/file.h"
+#include "base/core/process_stat.h"
 #include "temp_dir.h"
 
 namespace crisp {
@@ -29,8 +30,8 @@ class ChildProcessTest : public testing::Test {
     return run;
   }
   static bool Alive(pid_t pid) {
-    const auto stat = ReadFile(Cat("/proc/", pid, "/stat"));
-    return stat.ok() && stat->find(") Z") == std::string::npos;
+    const auto stat = ReadProcessStat(pid);
+    return stat.ok() && stat->state != 'Z';
   }
   static bool Dies(pid_t pid) {
     for (int i = 0; i < 500 && Alive(pid); ++i) std::this_thread::sleep_for(milliseconds(10));
@@ -59,7 +60,8 @@ TEST_F(ChildProcessTest, MissingPrograms) {
   run.argv = {"/no/such/program"};
   const int before = OpenDescriptors();
   const auto output = crisp::Run(run);
-  EXPECT_EQ(output.status().code(), Code::kNotFound);
+  EXPECT_EQ(output.status().code(), Code::kFailedPrecondition);
+  EXPECT_EQ(output.status().sys_errno(), ENOENT);
   EXPECT_EQ(output.status().message(), "exec /no/such/program: No such file or directory");
   EXPECT_EQ(OpenDescriptors(), before);
   run.argv.clear();

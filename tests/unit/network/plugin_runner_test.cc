@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/core/process_stat.h"
 #include "base/failpoint.h"
 #include "test_dir.h"
 
@@ -99,8 +100,8 @@ TEST_F(PluginRunnerTest, AHangingPluginDiesWithItsChildren) {
   ASSERT_GT(sleeper, 0);
   // Without a reaper it becomes a zombie of init's; its state is then Z or it is gone.
   EXPECT_TRUE(Eventually([&] {
-    const auto stat = ReadFile(Cat("/proc/", sleeper, "/stat"));
-    return !stat.ok() || stat->find(") Z") != std::string::npos;
+    const auto stat = ReadProcessStat(sleeper);
+    return !stat.ok() || stat->state == 'Z';
   }));
 }
 

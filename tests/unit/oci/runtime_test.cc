@@ -13,6 +13,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 TEST(RuntimeErrors, LastErrorLine) {
   struct Case {
@@ -152,9 +153,16 @@ TEST_F(OpenTest, CrunOnHybridCgroupsIsRefusedClearly) {
 TEST_F(OpenTest, TheHandlersOwnPathIsTheFirst) {
   monitor_env_ = {"PATH=/mine:/usr/bin:/bin"};
   const auto runtime =
-      Open(Program("$(tr '\\0' '\\n' </proc/$$/environ | grep -m1 ^PATH=) version 1.0", "exit 1"));
+      Open(Program("$(tr '\\0' '\\n' </proc/$$/environ | grep -m1 ^PATH=) version 1.0", "echo {}"));
   ASSERT_TRUE(runtime.ok()) << runtime.status().ToString();
   EXPECT_EQ((*runtime)->features().kind, "PATH=/mine:/usr/bin:/bin");
+}
+
+TEST_F(OpenTest, TheEnvironmentHasOnePath) {
+  RuntimeOptions options;
+  EXPECT_THAT(RuntimeEnvironment(options), ElementsAre(StartsWith("PATH=/usr/local/sbin:")));
+  options.monitor_env = {"A=1", "PATH=/mine"};
+  EXPECT_THAT(RuntimeEnvironment(options), ElementsAre("A=1", "PATH=/mine"));
 }
 
 TEST_F(OpenTest, EachRunHasTheHandlersEnvironment) {
@@ -174,10 +182,13 @@ TEST_F(OpenTest, WhatIsNoRuntime) {
   EXPECT_EQ(Open(files_.path() + "/missing").status().code(), Code::kNotFound);
   EXPECT_EQ(Open("runc").status().code(), Code::kInvalidArgument);
   EXPECT_EQ(Open(Program("hello", "exit 1")).status().code(), Code::kFailedPrecondition);
+  const Status other = Open(Program("git version 2.39.5", "echo none >&2; exit 1")).status();
+  EXPECT_EQ(other.code(), Code::kFailedPrecondition);
+  EXPECT_THAT(other.message(), HasSubstr("features: exit code 1: none (an OCI runtime other"));
 }
 
 TEST_F(OpenTest, OtherRuntimesHaveNoExecCgroup) {
-  const auto runtime = Open(Program("youki version 0.3", "exit 1"));
+  const auto runtime = Open(Program("youki version 0.3", "echo {}"));
   ASSERT_TRUE(runtime.ok());
   EXPECT_FALSE((*runtime)->features().exec_cgroup);
   EXPECT_TRUE((*runtime)->exec_cgroup_layout().mounts.empty());
