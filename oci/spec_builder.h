@@ -127,6 +127,7 @@ struct ContainerRequest {
   HookCatalog* hooks = nullptr;          // null: none
   // The runtime handler's annotations and base spec; null: it has none.
   const RuntimeOptions* handler = nullptr;
+  std::vector<std::string> allowed_annotations;    // beside the handler's
   std::map<std::string, std::string> annotations;  // the container's in the CRI
   std::map<std::string, std::string> pod_annotations;
   // Files of the sandbox (cri-contract 6.4); an empty path: none. A CRI mount at the same

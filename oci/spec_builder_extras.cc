@@ -10,14 +10,13 @@ std::map<std::string, std::string> HandlerAnnotations(const ContainerRequest& re
   std::map<std::string, std::string> out;
   if (request.handler == nullptr) return out;
   out = request.handler->default_annotations;
-  const std::vector<std::string>& allowed = request.handler->allowed_annotations;
+  std::vector<std::string> allowed = request.handler->allowed_annotations;
+  allowed.insert(allowed.end(), request.allowed_annotations.begin(),
+                 request.allowed_annotations.end());
   // The container's own come last and win.
   for (const auto* annotations : {&request.pod_annotations, &request.annotations}) {
     for (const auto& [key, value] : *annotations) {
-      const bool passes =
-          std::any_of(allowed.begin(), allowed.end(),
-                      [&key = key](const std::string& prefix) { return key.starts_with(prefix); });
-      if (passes) out[key] = value;
+      if (AllowsAnnotation(allowed, key)) out[key] = value;
     }
   }
   return out;

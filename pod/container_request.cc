@@ -6,6 +6,7 @@
 #include "pod/seccomp_notifier.h"
 #include "pod/selinux_labels.h"
 #include "pod/userns.h"
+#include "pod/workloads.h"
 
 namespace crisp::pod {
 namespace {
@@ -108,8 +109,8 @@ void FillFiles(const Sandbox& sandbox, oci::ContainerRequest* out) {
 }
 
 // What configuration and vendors add (cri-contract 8.3, 8.5).
-void FillExtras(const Environment& env, const v1::ContainerConfig& config,
-                const v1::PodSandboxConfig& pod, oci::ContainerRequest* out) {
+Status FillExtras(const Environment& env, const v1::ContainerConfig& config,
+                  const v1::PodSandboxConfig& pod, oci::ContainerRequest* out) {
   out->additional_devices = env.options.additional_devices;
   out->own_devices = env.options.device_ownership_from_security_context;
   for (const v1::CDIDevice& device : config.cdi_devices()) {
@@ -119,6 +120,9 @@ void FillExtras(const Environment& env, const v1::ContainerConfig& config,
   out->hooks = env.options.hooks;
   out->annotations = {config.annotations().begin(), config.annotations().end()};
   out->pod_annotations = {pod.annotations().begin(), pod.annotations().end()};
+  const Workload* workload = CRISP_TRY(FindWorkload(env.options.workloads, pod));
+  if (workload != nullptr) out->allowed_annotations = workload->allowed_annotations;
+  return OkStatus();
 }
 
 void FillAnnotations(const Container& container, oci::ContainerRequest* out) {
@@ -244,7 +248,7 @@ Result<oci::ContainerRequest> MakeContainerRequest(const Environment& env,
   for (const v1::Device& device : config.devices()) {
     out.devices.push_back({device.container_path(), device.host_path(), device.permissions()});
   }
-  FillExtras(env, config, sandbox.config(), &out);
+  CRISP_RETURN_IF_ERROR(FillExtras(env, config, sandbox.config(), &out));
   FillFiles(sandbox, &out);
   CRISP_RETURN_IF_ERROR(FillNamespaces(env, container, &out));
   FillAnnotations(container, &out);

@@ -11,7 +11,6 @@
 namespace crisp::pod {
 namespace {
 
-constexpr Duration kMeasureAgain = std::chrono::seconds(10);
 constexpr int kMeasureShare = 20;  // of the time at most a twentieth goes into walks
 // A container that makes more hard links than this has the further ones counted each.
 constexpr size_t kRememberedLinks = 1 << 16;
@@ -156,7 +155,7 @@ Result<DiskUsage> StatsReader::WritableLayer(const Container& container) {
     if (last.usage && begin < last.again_at) return *last.usage;
     last.again_at = MonoTime::max();  // who asks meanwhile gets the last value
   }
-  Result<DiskUsage> usage = MeasureDirectory(container.paths().upper());
+  Result<DiskUsage> usage = walks_.measure(container.paths().upper());
   struct stat passwd {};
   if (usage.ok() && ::lstat(container.paths().passwd().c_str(), &passwd) == 0) {
     usage->used_bytes += static_cast<uint64_t>(passwd.st_blocks) * 512;
@@ -167,13 +166,18 @@ Result<DiskUsage> StatsReader::WritableLayer(const Container& container) {
   const auto it = measured_.find(container.id());
   if (it == measured_.end()) return usage;  // forgotten meanwhile
   if (usage.ok()) {
-    it->second = {*usage, end + std::max(kMeasureAgain, (end - begin) * kMeasureShare)};
+    it->second = {*usage, end + std::max(walks_.again, (end - begin) * kMeasureShare)};
   } else if (it->second.usage) {
     it->second.again_at = end;
   } else {
     measured_.erase(it);  // it may have been forgotten before
   }
   return usage;
+}
+
+size_t StatsReader::remembered() const {
+  std::lock_guard lock(mutex_);
+  return measured_.size();
 }
 
 void StatsReader::Forget(const ContainerId& id) {
@@ -190,8 +194,7 @@ Status StatsReader::Read(const ContainerPtr& container, v1::ContainerStats* out)
   *attributes.mutable_annotations() = config.annotations();
 
   const bool v2 = env_->options.cgroup_layout->v2;
-  const CgroupDir cgroup =
-      container->LimitedCgroup(env_->options.cgroup_layout, env_->options.default_cgroup_parent);
+  const CgroupDir cgroup = env_->LimitedCgroupOf(*container);
   FillCpu(cgroup, v2, out);
   FillMemory(cgroup, v2, out);
 

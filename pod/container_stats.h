@@ -3,10 +3,12 @@
 //
 // Threads: any; blocks for file reads. What the writable layer uses is the file system's count
 // where there are project quotas (upper, work and volumes); else upper is walked, at most every ten
-// seconds, by one at a time, and less often where that takes long.
+// seconds, and less often where that takes long. One walks at a time: who asks meanwhile gets the
+// last value, and walks as well only where there is none yet.
 #ifndef CRISP_POD_CONTAINER_STATS_H_
 #define CRISP_POD_CONTAINER_STATS_H_
 
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <unordered_map>
@@ -25,14 +27,23 @@ Result<DiskUsage> MeasureDirectory(const std::string& path);
 // Memory that a container uses and the kernel cannot just drop; unset: not known.
 std::optional<uint64_t> WorkingSetBytes(const CgroupDir& cgroup, bool v2);
 
+// How layers are walked; a test has its own.
+struct LayerWalks {
+  std::function<Result<DiskUsage>(const std::string&)> measure = MeasureDirectory;
+  Duration again = std::chrono::seconds(10);
+};
+
 class StatsReader {
  public:
-  explicit StatsReader(const Environment* env) : env_(env) {}
+  explicit StatsReader(const Environment* env, LayerWalks walks = {})
+      : env_(env), walks_(std::move(walks)) {}
 
   // Fills everything that this machine knows. A cgroup that is gone (the container has just
   // exited) leaves cpu and memory unset.
   Status Read(const ContainerPtr& container, v1::ContainerStats* out);
   void Forget(const ContainerId& id);
+  // Containers with a value of their last walk, or in their first.
+  size_t remembered() const;
 
  private:
   Result<DiskUsage> WritableLayer(const Container& container);
@@ -42,7 +53,8 @@ class StatsReader {
     MonoTime again_at;
   };
   const Environment* const env_;
-  std::mutex mutex_;  // guards measured_
+  const LayerWalks walks_;
+  mutable std::mutex mutex_;  // guards measured_
   std::unordered_map<ContainerId, Measured> measured_;
 };
 

@@ -8,6 +8,7 @@
 
 #include "base/core/file.h"
 #include "base/log.h"
+#include "pod/memory_limit.h"
 
 namespace crisp::pod {
 namespace {
@@ -18,10 +19,9 @@ constexpr int64_t kUsualPeriod_us = 100000;
 constexpr int64_t kLowestShares = 2;
 constexpr int64_t kHighestShares = 262144;
 
+int64_t ValidShares(int64_t shares) { return std::clamp(shares, kLowestShares, kHighestShares); }
 // cri-contract 8.4: the formula of the first years of v2.
-int64_t LinearWeight(int64_t shares) {
-  return 1 + (std::clamp(shares, kLowestShares, kHighestShares) - 2) * 9999 / 262142;
-}
+int64_t LinearWeight(int64_t shares) { return 1 + (ValidShares(shares) - 2) * 9999 / 262142; }
 // And the one since then, by which 1024 shares are the kernel's default of 100: runc 1.3 and crun
 // 1.23 have it, and so have kubelets of that time.
 int64_t CurvedWeight(int64_t shares) {
@@ -51,15 +51,29 @@ CpuLimit CpuLimitOf(const v1::LinuxContainerResources& resources,
   return out;
 }
 
+GroupValue SharesValue(int64_t resources, int64_t overhead, bool v2) {
+  const int64_t sum = Sum(ValidShares(resources), std::min(overhead, kHighestShares));
+  GroupValue out{v2 ? "cpu.weight" : "cpu.shares", Cat(v2 ? LinearWeight(sum) : ValidShares(sum))};
+  const auto accept = [&out](int64_t value) {
+    std::string text = Cat(value);
+    const bool known =
+        text == out.value || std::find(out.also.begin(), out.also.end(), text) != out.also.end();
+    if (!known) out.also.push_back(std::move(text));
+  };
+  // Thousandths of a CPU are rounded down to shares, and up to 2.
+  const bool rounded_twice = overhead > 0;
+  const int64_t most = rounded_twice ? sum + 1 : sum;
+  for (int64_t shares = rounded_twice ? sum - 2 : sum; shares <= most; ++shares) {
+    accept(v2 ? LinearWeight(shares) : ValidShares(shares));
+    if (v2) accept(CurvedWeight(shares));
+  }
+  return out;
+}
+
 void AddCpu(const v1::LinuxContainerResources& resources,
             const v1::LinuxContainerResources& overhead, bool v2, std::vector<GroupValue>* out) {
   if (resources.cpu_shares() > 0) {
-    const int64_t shares = Sum(resources.cpu_shares(), overhead.cpu_shares());
-    if (v2) {
-      out->push_back({"cpu.weight", Cat(LinearWeight(shares)), Cat(CurvedWeight(shares))});
-    } else {
-      out->push_back({"cpu.shares", Cat(std::clamp(shares, kLowestShares, kHighestShares)), {}});
-    }
+    out->push_back(SharesValue(resources.cpu_shares(), overhead.cpu_shares(), v2));
   }
   const CpuLimit limit = CpuLimitOf(resources, overhead);
   if (limit.quota_us != 0 && v2) {
@@ -108,20 +122,32 @@ void AddHugepages(const v1::LinuxContainerResources& resources, bool v2,
   }
 }
 
-// A number larger than any limit stands for "none" in files of v1.
-bool Same(const GroupValue& value, std::string_view found) {
-  if (found == value.value || (!value.also.empty() && found == value.also)) return true;
-  return value.value == "-1" && value.file.starts_with("memory.") && found.size() >= 19;
+// memory.oom.group, for one, does not.
+bool HoldsBytes(const std::string& file) {
+  constexpr std::string_view kEnds[] = {".max", ".high", ".low", ".min", ".limit_in_bytes"};
+  return file.starts_with("memory.") &&
+         std::any_of(std::begin(kEnds), std::end(kEnds),
+                     [&file](std::string_view end) { return file.ends_with(end); });
+}
+
+bool Same(const GroupValue& value, const std::string& found) {
+  if (found == value.value) return true;
+  if (std::find(value.also.begin(), value.also.end(), found) != value.also.end()) return true;
+  if (!HoldsBytes(value.file)) return false;
+  // A number larger than any limit stands for "none" in files of v1.
+  if (value.value == "-1") return found.size() >= 19;
+  const auto wanted = ParseMemoryLimit(value.value);
+  return wanted && wanted == ParseMemoryLimit(found);
 }
 
 std::string ControllerOf(const std::string& file) { return file.substr(0, file.find('.')); }
 
 // Limits of which one must not pass the other are lowered in the opposite order of raising.
 bool Lowers(const GroupValue& value, const std::string& found) {
-  if (!value.file.starts_with("memory.")) return false;
-  if (value.value == "-1" || value.value == "max") return false;
-  return found == "max" || found.size() > value.value.size() ||
-         (found.size() == value.value.size() && found > value.value);
+  if (!HoldsBytes(value.file)) return false;
+  const auto wanted = ParseMemoryLimit(value.value);
+  const auto now = ParseMemoryLimit(found);
+  return wanted && (!now || *wanted < *now);
 }
 
 }  // namespace
@@ -160,6 +186,9 @@ Result<int> Converge(const CgroupDir& group, const std::vector<GroupValue>& valu
     }
     std::string old(Trim(*found));
     if (Same(value, old)) continue;
+    if (value.file == "memory.max") {
+      CRISP_RETURN_IF_ERROR(CheckMemoryMax(group, value.value).Wrap("memory.max"));
+    }
     const bool first = Lowers(value, old);
     different.insert(first ? different.begin() : different.end(), value);
     before.insert(first ? before.begin() : before.end(), {value.file, std::move(old), {}});

@@ -6,8 +6,11 @@
 //           never the default parent, which is nobody's own.
 // Contract: cri-contract 5.6 and 6.5. Limits are resources plus overhead; what `resources` does not
 //           set (0, empty) is left as it is.
+// Units:    values are compared as the group's files have them: weights on v2, never shares again,
+//           of which many have one weight.
 // Threads:  free functions; Converge reads and writes the kernel's files.
-// Errors:   name the file; after a failure what was written is written back.
+// Errors:   name the file; after a failure what was written is written back. A memory limit below
+//           the usage is one, before anything is written (memory_limit.h).
 #ifndef CRISP_POD_POD_CGROUP_H_
 #define CRISP_POD_POD_CGROUP_H_
 
@@ -23,9 +26,10 @@ namespace crisp::pod {
 struct GroupValue {
   std::string file;   // "memory.max"; its controller is the part before the dot
   std::string value;  // to be written
-  // Another value that means the same and is left alone: the kubelets of some years turn CPU shares
-  // into weights by another formula than older ones.
-  std::string also;
+  // Other values that mean the same and are left alone. Of CPU shares: the kubelets of some years
+  // turn them into weights by another formula than older ones, and all round the sum of resources
+  // and overhead, not each.
+  std::vector<std::string> also = {};
 };
 
 // The values of a pod's group, in writing order for growing limits.

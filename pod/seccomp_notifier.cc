@@ -38,6 +38,12 @@ std::string Listed(const std::map<std::string, uint64_t>& calls) {
   return Cat("system calls blocked by the seccomp profile: ", out);
 }
 
+bool NamesNotifier(const std::vector<std::string>& allowed_annotations) {
+  return std::any_of(std::begin(kAnnotations), std::end(kAnnotations), [&](const char* key) {
+    return oci::AllowsAnnotation(allowed_annotations, key);
+  });
+}
+
 std::string NameOf(const Container& container) {
   const v1::PodSandboxMetadata& pod = container.sandbox()->config().metadata();
   return Cat(pod.namespace_(), '/', pod.name(), '/', container.config().metadata().name());
@@ -57,20 +63,20 @@ bool AllowsSeccompNotifier(const Environment& env, const oci::Runtime* runtime) 
   if (env.options.seccomp_notifier) return true;
   for (const auto& [handler, other] : env.options.runtimes) {
     if (runtime != nullptr && runtime != other) continue;
-    const std::vector<std::string>& allowed = other->options().allowed_annotations;
-    for (const char* key : kAnnotations) {
-      const auto allows = [key](const std::string& prefix) {
-        return std::string_view(key).starts_with(prefix);
-      };
-      if (std::any_of(allowed.begin(), allowed.end(), allows)) return true;
-    }
+    if (NamesNotifier(other->options().allowed_annotations)) return true;
   }
-  return false;
+  const std::vector<Workload>& workloads = env.options.workloads;
+  return runtime == nullptr &&
+         std::any_of(workloads.begin(), workloads.end(), [](const Workload& workload) {
+           return NamesNotifier(workload.allowed_annotations);
+         });
 }
 
 bool WantsSeccompNotifier(const Environment& env, const Sandbox& sandbox) {
-  return !SeccompNotifierAction(sandbox.config()).empty() && sandbox.runtime() != nullptr &&
-         AllowsSeccompNotifier(env, sandbox.runtime());
+  if (SeccompNotifierAction(sandbox.config()).empty() || sandbox.runtime() == nullptr) return false;
+  if (AllowsSeccompNotifier(env, sandbox.runtime())) return true;
+  const auto workload = FindWorkload(env.options.workloads, sandbox.config());
+  return workload.ok() && *workload != nullptr && NamesNotifier((*workload)->allowed_annotations);
 }
 
 std::string SeccompListenerPath(const std::string& state) { return JoinPath(state, kSocketName); }

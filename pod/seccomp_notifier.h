@@ -6,20 +6,19 @@
 //
 // What:     for pods with the annotation io.crisp.seccompNotifierAction (or CRI-O's,
 //           io.kubernetes.cri-o.seccompNotifierAction) where configuration allows it, by
-//           seccomp_notifier for all pods or by the key in allowed_annotations of their handler. A
-//           blocked call is logged, counted in the metric crisp_pod_seccomp_blocked_total and named
-//           in the message of ContainerStatus once the container has exited; it fails as it would
-//           without a notifier. With the value "stop" the container is killed five seconds after
-//           its first blocked call (time for more of them to be seen), and its reason is "seccomp
-//           killed".
+//           seccomp_notifier for all pods or by the key in allowed_annotations of their handler or
+//           workload. A blocked call is logged, counted in the metric
+//           crisp_pod_seccomp_blocked_total and named in the message of ContainerStatus once the
+//           container has exited; it fails as it would without a notifier. With the value "stop"
+//           the container is killed five seconds after its first blocked call (time for more of
+//           them to be seen), and its reason is "seccomp killed".
 // Contract: seccomp_unotify(2); oci/seccomp_notify.h says what a notifying profile is.
 // Threads:  Open and the destructor anywhere, with the loop not running callbacks of this object
 //           any more at the end; everything else happens on the loop thread.
 // A container cannot keep the loop busy: after kBurst calls its descriptor rests for a moment,
 // while its processes wait in the kernel.
 // Restart:  the descriptors are this process's. When it ends, blocked calls fail with ENOSYS and
-// are
-//           not seen any more; the containers run on. The socket is made again at the start,
+//           nobody sees them; the containers run on. The socket is made again at the start,
 //           because every later exec in such a container brings a descriptor of its own.
 #ifndef CRISP_POD_SECCOMP_NOTIFIER_H_
 #define CRISP_POD_SECCOMP_NOTIFIER_H_
@@ -37,7 +36,7 @@ namespace crisp::pod {
 
 // The annotation's value, "" when the pod has none.
 std::string SeccompNotifierAction(const v1::PodSandboxConfig& pod);
-// Whether configuration lets pods of this handler (null: of some handler) have one.
+// Whether configuration lets pods of this handler (null: of some handler or workload) have one.
 bool AllowsSeccompNotifier(const Environment& env, const oci::Runtime* runtime);
 // Whether the pod asks and may. One that may not is as if it had not asked, as in CRI-O.
 bool WantsSeccompNotifier(const Environment& env, const Sandbox& sandbox);

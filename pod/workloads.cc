@@ -58,8 +58,8 @@ Status ApplyAnnotation(const std::string& text, Workload* settings) {
 
 }  // namespace
 
-Status ApplyWorkload(const std::vector<Workload>& workloads, const v1::PodSandboxConfig& pod,
-                     const std::string& container, v1::LinuxContainerResources* resources) {
+Result<const Workload*> FindWorkload(const std::vector<Workload>& workloads,
+                                     const v1::PodSandboxConfig& pod) {
   const Workload* active = nullptr;
   for (const Workload& workload : workloads) {
     if (!pod.annotations().contains(workload.activation_annotation)) continue;
@@ -70,6 +70,12 @@ Status ApplyWorkload(const std::vector<Workload>& workloads, const v1::PodSandbo
     }
     active = &workload;
   }
+  return active;
+}
+
+Status ApplyWorkload(const std::vector<Workload>& workloads, const v1::PodSandboxConfig& pod,
+                     const std::string& container, v1::LinuxContainerResources* resources) {
+  const Workload* active = CRISP_TRY(FindWorkload(workloads, pod));
   if (active == nullptr) return OkStatus();
   Workload settings = *active;
   const std::string key = Cat(active->annotation_prefix, '/', container);

@@ -1,10 +1,14 @@
-// Workloads: CPU settings of the node's owner for pods with an annotation.
+// Workloads: CPU settings of the node's owner for pods with an annotation, and what else of their
+// annotations counts.
 //
 // What:     a pod with the activation annotation (its value does not matter) belongs to the
 //           workload, whose settings take the place of those in its containers' resources; the
 //           annotation "<prefix>/<container>" says it for one container, as a JSON object with
-//           cpushares, cpuquota, cpuperiod, cpulimit (thousandths of a CPU) or cpuset.
-// Contract: as CRI-O's workloads (crio.conf(5), crio.runtime.workloads).
+//           cpushares, cpuquota, cpuperiod, cpulimit (thousandths of a CPU) or cpuset. The pod's
+//           init process, if it has one, is the container "POD". allowed_annotations are allowed to
+//           its pods beside those of their handler.
+// Contract: as CRI-O's workloads (crio.conf(5), crio.runtime.workloads). There "POD" is the pod's
+//           monitors, each with a group of its own; crisp's have one for all, on infra_ctr_cpuset.
 // Threads:  free functions.
 // Errors:   kInvalidArgument names the annotation and what is allowed.
 #ifndef CRISP_POD_WORKLOADS_H_
@@ -26,7 +30,15 @@ struct Workload {
   int64_t cpu_quota_us = 0;
   int64_t cpu_period_us = 0;
   std::string cpuset;
+  std::vector<std::string> allowed_annotations = {};  // prefixes of keys
 };
+
+// Of the pod's init process, for an annotation of its own.
+inline constexpr char kPodItself[] = "POD";
+
+// The one that the pod belongs to; null: none.
+Result<const Workload*> FindWorkload(const std::vector<Workload>& workloads,
+                                     const ::runtime::v1::PodSandboxConfig& pod);
 
 // Puts what the pod's workload says over `resources`; nothing for a pod of none.
 Status ApplyWorkload(const std::vector<Workload>& workloads,

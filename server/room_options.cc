@@ -70,6 +70,7 @@ image::Options ToImageOptions(const config::Config& config) {
   };
   out.parallel_layers = static_cast<int>(config.image.parallel_layers);
   out.transfers = static_cast<int>(config.image.transfers);
+  out.parallel_pulls = static_cast<int>(config.lanes.pull);
   out.parallel_ranges = static_cast<int>(config.image.parallel_ranges);
   out.max_layer_bytes = config.image.max_layer_bytes;
   out.pull_stall_seconds =
@@ -124,7 +125,7 @@ void FillContainerDefaults(const config::Config& config, pod::Options* out) {
   out->seccomp_notifier = config.seccomp_notifier;
   for (const auto& [name, w] : config.workloads) {
     out->workloads.push_back({name, w.activation_annotation, w.annotation_prefix, w.cpu_shares,
-                              w.cpu_quota_us, w.cpu_period_us, w.cpuset});
+                              w.cpu_quota_us, w.cpu_period_us, w.cpuset, w.allowed_annotations});
   }
   out->infra_cpuset = config.infra_ctr_cpuset;
 }

@@ -7,6 +7,7 @@
 #ifndef CRISP_SERVER_CONFIG_CONFIG_H_
 #define CRISP_SERVER_CONFIG_CONFIG_H_
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -45,7 +46,10 @@ struct RuntimeHandler {
   std::map<std::string, std::string> monitor_env = {};
   std::string seccomp_profile = {};             // of RuntimeDefault; empty: crisp's own
   std::string privileged_seccomp_profile = {};  // empty: none
+  bool privileged_without_host_devices = false;
 };
+// What is looked for in PATH where no handler is configured.
+inline constexpr std::array<const char*, 2> kUsualRuntimes = {"crun", "runc"};
 struct Cdi {
   std::vector<std::string> spec_dirs = {"/etc/cdi", "/var/run/cdi"};
 };
@@ -107,7 +111,7 @@ struct Streaming {
 };
 struct Lanes {
   int64_t work = 16;
-  int64_t pull = 4;
+  int64_t pull = 8;
   int64_t exec = 16;
 };
 struct Timeouts {
@@ -143,6 +147,7 @@ struct Workload {
   int64_t cpu_quota_us = 0;
   int64_t cpu_period_us = 0;
   std::string cpuset;
+  std::vector<std::string> allowed_annotations;
 };
 
 struct Config {
@@ -151,6 +156,9 @@ struct Config {
   std::string state = "/run/crisp";
   Log log;
   std::map<std::string, RuntimeHandler> runtimes;
+  // True when the configuration names no handlers: then these are kUsualRuntimes, as far as they
+  // are here.
+  bool runtimes_found = false;
   std::string default_runtime;
   // True when the configuration names no default: then another runtime may stand in for one that
   // does not work here.

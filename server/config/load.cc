@@ -127,7 +127,8 @@ std::string FindBinary(const std::string& name, const Surroundings& surroundings
 
 Status CompleteRuntimes(const Surroundings& surroundings, Config* config) {
   if (config->runtimes.empty()) {
-    for (const char* name : {"crun", "runc"}) {
+    config->runtimes_found = true;
+    for (const char* name : kUsualRuntimes) {
       const std::string path = FindProgram(name, surroundings.path);
       if (!path.empty()) config->runtimes[name].path = path;
     }

@@ -4,6 +4,7 @@
 
 #include "server/config/codec.h"
 #include "server/config/container_codec.h"
+#include "server/config/device_codec.h"
 #include "server/config/registry_codec.h"
 #include "server/config/setting_make.h"
 
@@ -175,7 +176,8 @@ void AddImage(std::vector<Setting>* out) {
                       "Layers of one pull that are fetched and unpacked at a time.",
                       CRISP_FIELD(image.parallel_layers)));
   out->push_back(Make("image.transfers", IntegerCodec(1, 64), kRestart,
-                      "Layers of all pulls together that are fetched and unpacked at a time.",
+                      "Layers of all pulls together that are fetched and unpacked at a time; "
+                      "each pull has one in any case.",
                       CRISP_FIELD(image.transfers)));
   out->push_back(Make("image.parallel_ranges", IntegerCodec(1, 8), kRestart,
                       "Connections for a large layer that waits for the network, where the "
@@ -225,7 +227,9 @@ void AddStreaming(std::vector<Setting>* out) {
 void AddLimits(std::vector<Setting>* out) {
   out->push_back(Make("lanes.work", IntegerCodec(1, 256), kRestart,
                       "Pod and container operations at a time.", CRISP_FIELD(lanes.work)));
-  out->push_back(Make("lanes.pull", IntegerCodec(1, 64), kRestart, "Image pulls at a time.",
+  out->push_back(Make("lanes.pull", IntegerCodec(1, 64), kRestart,
+                      "Image pulls at a time; those that a slow registry keeps waiting do not "
+                      "count, up to eight times as many in all.",
                       CRISP_FIELD(lanes.pull)));
   out->push_back(Make("lanes.exec", IntegerCodec(1, 256), kRestart,
                       "Commands that are being started in containers at a time.",
@@ -333,6 +337,11 @@ void AddWorkloads(std::vector<Setting>* out) {
                       CRISP_NAMED_FIELD(workloads, cpu_period_us)));
   out->push_back(Make("workloads.*.cpuset", CpuListCodec(), kRestart, "CPUs, likewise (\"\").",
                       CRISP_NAMED_FIELD(workloads, cpuset)));
+  out->push_back(Make("workloads.*.allowed_annotations", ListCodec(AnnotationPrefixCodec()),
+                      kRestart,
+                      "Annotations that are allowed to its pods, beside those of their handler "
+                      "(runtimes.*.allowed_annotations).",
+                      CRISP_NAMED_FIELD(workloads, allowed_annotations)));
 }
 
 // RFC 1123 labels, as Kubernetes wants of a RuntimeClass handler.

@@ -32,6 +32,10 @@ void AddHandlers(std::vector<Setting>* out) {
   out->push_back(Make("runtimes.*.privileged_seccomp_profile", OptionalPathCodec(), kRestart,
                       "Seccomp profile (file) of privileged containers, which have none otherwise.",
                       CRISP_NAMED_FIELD(runtimes, privileged_seccomp_profile), "none"));
+  out->push_back(Make("runtimes.*.privileged_without_host_devices", BooleanCodec(), kRestart,
+                      "Privileged containers get and may use the devices that they ask for, as "
+                      "others do, instead of all that the host has.",
+                      CRISP_NAMED_FIELD(runtimes, privileged_without_host_devices)));
 }
 
 void AddDevices(std::vector<Setting>* out) {

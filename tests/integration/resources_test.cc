@@ -10,7 +10,9 @@
 namespace crisp::test {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 class ResourcesTest : public PodTest {
  protected:
@@ -256,6 +258,38 @@ TEST_P(ResourcesTest, AMemoryLimitBelowTheUsageIsRefused) {
   EXPECT_EQ(StatusOf(id).state(), v1::CONTAINER_RUNNING);
 }
 
+// The same for the pod's own group: v1 refuses it, v2 would kill one of its containers.
+TEST_P(ResourcesTest, APodsMemoryLimitBelowTheUsageIsRefused) {
+  const CgroupDir group = MakeParent();
+  const std::string memory = layout_.v2 ? "memory.max" : "memory.limit_in_bytes";
+  const std::string pod = RunPod(sandbox_);
+  auto config = ContainerConfig("c", {"top"});
+  config.mutable_linux()->mutable_resources()->set_memory_limit_in_bytes(128 << 20);
+  const std::string id = StartContainer(pod, config, sandbox_);
+  const auto resize = [&](int64_t bytes) {
+    v1::UpdatePodSandboxResourcesRequest update;
+    update.set_pod_sandbox_id(pod);
+    update.mutable_resources()->set_memory_limit_in_bytes(bytes);
+    update.mutable_resources()->set_memory_swap_limit_in_bytes(bytes);
+    return client().Call(update).status();
+  };
+  EXPECT_THAT(resize(200 << 20), IsOk());
+  Shell(id, "dd if=/dev/zero of=/dev/shm/full bs=1M count=48 2>/dev/null");
+  const Status refused = resize(24 << 20);
+  EXPECT_FALSE(refused.ok());
+  if (layout_.v2) {
+    EXPECT_THAT(refused, HasCode(Code::kFailedPrecondition));
+  }
+  EXPECT_EQ(StatusOf(id).state(), v1::CONTAINER_RUNNING);
+  EXPECT_EQ(Control(group, memory), Cat(200 << 20));
+  Shell(id, "rm /dev/shm/full");
+  EXPECT_THAT(resize(24 << 20), IsOk());
+  EXPECT_EQ(Control(group, memory), Cat(24 << 20));
+  EXPECT_EQ(StatusOf(id).state(), v1::CONTAINER_RUNNING);
+  EXPECT_THAT(TryRemovePod(pod), IsOk());
+  RemoveParent();
+}
+
 TEST_P(ResourcesTest, UpdateBeforeTheStart) {
   const std::string pod = RunPod(sandbox_);
   const std::string id = CreateContainer(pod, ContainerConfig("c", {"top"}), sandbox_);
@@ -303,6 +337,48 @@ TEST_P(ResourcesTest, Workloads) {
   update.mutable_linux()->set_cpuset_cpus("0-1");
   EXPECT_THAT(client().Call(update), IsOk());
   EXPECT_EQ(ControlOf(id, "cpuset.cpus"), "0");
+}
+
+// What a workload is for the rest of the pod: its init process, and the annotations that count.
+TEST_P(ResourcesTest, AWorkloadsInitProcessAndAnnotations) {
+  Configure(
+      "workloads:\n  management:\n    activation_annotation: test/activate\n"
+      "    annotation_prefix: test.resources\n    cpu_shares: 300\n    cpuset: '0'\n"
+      "    allowed_annotations: [io.allowed/]\n");
+  const auto make = [this](const std::string& name) {
+    auto sandbox = SandboxConfig(name);
+    (*sandbox.mutable_annotations())["io.allowed/x"] = "passes";
+    (*sandbox.mutable_annotations())["io.other/x"] = "does not";
+    sandbox.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(
+        v1::POD);
+    return sandbox;
+  };
+  auto config = ContainerConfig("c", {"top"});
+  config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(v1::POD);
+  const auto spec_of = [this](const std::string& container) {
+    return Must(ReadFile(daemon().Path(Cat("lib/containers/", container, "/bundle/config.json"))));
+  };
+
+  const auto plain = make("plain");
+  const std::string other = StartContainer(RunPod(plain), config, plain);
+  EXPECT_THAT(spec_of(other), Not(HasSubstr("io.allowed/x")));
+  sandbox_ = make("of-the-workload");
+  auto& annotations = *sandbox_.mutable_annotations();
+  annotations["test/activate"] = "";
+  annotations["test.resources/POD"] = R"({"cpushares": 40})";
+  const std::string pod = RunPod(sandbox_);
+  const std::string id = StartContainer(pod, config, sandbox_);
+  EXPECT_EQ(ControlOf(pod, SharesFile()), layout_.v2 ? "2" : "40") << "crisp-init";
+  EXPECT_EQ(Shell(id, "grep Cpus_allowed_list /proc/1/status"), "Cpus_allowed_list:\t0\n");
+  EXPECT_EQ(StatusOf(id).resources().linux().cpu_shares(), 300);
+  EXPECT_THAT(spec_of(id), AllOf(HasSubstr("io.allowed/x"), Not(HasSubstr("io.other/x"))));
+
+  auto wrong = sandbox_;
+  wrong.mutable_metadata()->set_name("wrong");
+  (*wrong.mutable_annotations())["test.resources/POD"] = "[]";
+  const auto refused = TryRunPod(wrong);
+  EXPECT_THAT(refused, HasCode(Code::kInvalidArgument));
+  EXPECT_THAT(refused.status().message(), HasSubstr("test.resources/POD"));
 }
 
 TEST_P(ResourcesTest, CpusAndGroupsOfCrispItself) {

@@ -143,6 +143,17 @@ TEST_P(SeccompNotifierTest, OnlyWhereItIsAllowedAndThereIsAProfile) {
   config.mutable_metadata()->set_name("by-handler");
   id = StartContainer(pod, config, sandbox_);
   EXPECT_THAT(AwaitExit(id).message(), HasSubstr("mkdir"));
+  // For those of one workload alone, which this pod is not of.
+  Allow(false, Cat("workloads:\n  w: {activation_annotation: test/w, allowed_annotations: [", kOwn,
+                   "]}\n"));
+  config.mutable_metadata()->set_name("by-no-workload");
+  id = StartContainer(pod, config, sandbox_);
+  EXPECT_EQ(AwaitExit(id).message(), "");
+  (*sandbox_.mutable_annotations())["test/w"] = "";
+  sandbox_.mutable_metadata()->set_name("of-the-workload");
+  config.mutable_metadata()->set_name("by-workload");
+  id = StartContainer(RunPod(sandbox_), config, sandbox_);
+  EXPECT_THAT(AwaitExit(id).message(), HasSubstr("mkdir"));
 }
 
 CRISP_FOR_EACH_RUNTIME(SeccompNotifierTest);

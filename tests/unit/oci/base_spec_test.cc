@@ -117,6 +117,9 @@ TEST(HandlerAnnotationsTest, OnlyWhatIsAllowed) {
                                                 {"run.oci.b", "container"},
                                                 {"io.example/exact", "yes"},
                                                 {"other", "default"}}));
+  request.allowed_annotations = {"sec"};  // of the pod's workload
+  EXPECT_EQ(HandlerAnnotations(request).at("secret"), "pod");
+  EXPECT_EQ(HandlerAnnotations(request).at("run.oci.b"), "container");
   TestRootfs rootfs;
   ContainerRequest whole = SmallRequest(rootfs);
   whole.handler = &handler;

@@ -24,8 +24,8 @@ class WorkloadsTest : public ::testing::Test {
     (*pod_.mutable_annotations())[key] = value;
   }
   std::vector<Workload> workloads_ = {
-      {"management", "target/management", "resources", 512, 0, 0, "0-1"},
-      {"other", "target/other", "others", 0, 0, 0, "3"}};
+      {"management", "target/management", "resources", 512, 0, 0, "0-1", {"io.a/", "io.b/exact"}},
+      {"other", "target/other", "others", 0, 0, 0, "3", {}}};
   v1::PodSandboxConfig pod_;
   v1::LinuxContainerResources resources_;
 };
@@ -52,6 +52,16 @@ TEST_F(WorkloadsTest, OneContainerMayDiffer) {
   EXPECT_EQ(resources_.cpuset_cpus(), "0-1");
   EXPECT_TRUE(Apply("d").ok());
   EXPECT_EQ(resources_.cpu_shares(), 512);
+}
+
+TEST_F(WorkloadsTest, ThePodsOwn) {
+  const auto found = [this] { return FindWorkload(workloads_, pod_); };
+  EXPECT_EQ(found().value(), nullptr);
+  Annotate("target/management", "");
+  ASSERT_EQ(found().value(), &workloads_[0]);
+  EXPECT_EQ(found().value()->allowed_annotations.size(), 2u);
+  Annotate("target/other", "");
+  EXPECT_EQ(found().status().code(), Code::kInvalidArgument);
 }
 
 TEST_F(WorkloadsTest, WrongAnnotationsAreNamed) {

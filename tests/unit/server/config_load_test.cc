@@ -60,6 +60,7 @@ TEST_F(ConfigLoadTest, DefaultsFollowFromEachOther) {
   EXPECT_EQ(config.socket.path, "/run/other/crisp.sock");
   EXPECT_EQ(config.default_runtime, "crun");
   EXPECT_TRUE(config.default_runtime_found);
+  EXPECT_TRUE(config.runtimes_found);
   EXPECT_EQ(config.runtimes.at("runc").root, "/run/other/runtime/runc");
   EXPECT_EQ(config.runtimes.at("crun").path, JoinPath(dir_, "bin/crun"));
   EXPECT_EQ(config.default_cgroup_parent, "/crisp");
@@ -94,6 +95,7 @@ default_sysctls: {}
   EXPECT_EQ(config.log.level, log::Level::kDebug);
   EXPECT_EQ(config.log.format, LogFormat::kJson);
   EXPECT_EQ(config.runtimes.size(), 1u);
+  EXPECT_FALSE(config.runtimes_found);
   EXPECT_EQ(config.runtimes.at("runc").sandbox, SandboxKind::kProcess);
   EXPECT_EQ(config.default_runtime, "runc");
   EXPECT_EQ(config.default_cgroup_parent, "/crisp.slice");
@@ -120,6 +122,7 @@ runtimes:
     monitor_env: {K: V}
     seccomp_profile: /etc/crisp/s.json
     privileged_seccomp_profile: /etc/crisp/p.json
+    privileged_without_host_devices: true
 cdi: {spec_dirs: [/a]}
 hooks_dirs: []
 additional_devices: ["/dev/fuse", "/dev/net:/dev/n:rw"]
@@ -135,6 +138,7 @@ device_ownership_from_security_context: true
   EXPECT_EQ(crun.monitor_env.at("K"), "V");
   EXPECT_EQ(crun.seccomp_profile, "/etc/crisp/s.json");
   EXPECT_EQ(crun.privileged_seccomp_profile, "/etc/crisp/p.json");
+  EXPECT_TRUE(crun.privileged_without_host_devices);
   EXPECT_THAT(config.cdi.spec_dirs, ElementsAre("/a"));
   EXPECT_THAT(config.hooks_dirs, IsEmpty());
   EXPECT_THAT(config.additional_devices, ElementsAre("/dev/fuse", "/dev/net:/dev/n:rw"));

@@ -53,19 +53,22 @@ TEST(ContainerConfig, WorkloadsAndCpus) {
   const auto config = Parse(
       "infra_ctr_cpuset: 0-1\nown_cgroup_parent: /system/crisp\npids_limit: 100\n"
       "workloads:\n  management:\n    cpu_shares: 512\n    cpuset: '0'\n"
-      "  b: {activation_annotation: x, annotation_prefix: y}\n");
+      "  b: {activation_annotation: x, annotation_prefix: y, allowed_annotations: [io.a/]}\n");
   ASSERT_TRUE(config.ok()) << config.status().ToString();
   const Workload& management = config->workloads.at("management");
   EXPECT_EQ(management.activation_annotation, "target.workload.openshift.io/management");
   EXPECT_EQ(management.annotation_prefix, "resources.workload.openshift.io");
   EXPECT_EQ(management.cpu_shares, 512);
   EXPECT_EQ(config->workloads.at("b").activation_annotation, "x");
+  EXPECT_EQ(config->workloads.at("b").allowed_annotations, std::vector<std::string>{"io.a/"});
+  EXPECT_TRUE(management.allowed_annotations.empty());
   EXPECT_EQ(config->own_cgroup_parent, "/system/crisp");
   EXPECT_EQ(Parse("own_cgroup_parent: /\n")->own_cgroup_parent, "/");
   EXPECT_THAT(ErrorOf("infra_ctr_cpuset: 1-0\n"), HasSubstr("0-3,5"));
   for (const char* wrong : {"a", "/a/", "/a/../b", "''"})
     ErrorOf(Cat("own_cgroup_parent: ", wrong));
   EXPECT_THAT(ErrorOf("workloads: {b: {cpus: 1}}\n"), HasSubstr("cpu_shares"));
+  EXPECT_THAT(ErrorOf("workloads: {b: {allowed_annotations: ['']}}\n"), HasSubstr("io.example."));
 }
 
 TEST(ContainerConfig, WritableLayers) {

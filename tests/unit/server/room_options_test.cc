@@ -14,12 +14,14 @@ TEST(RoomOptionsTest, EveryRoomGetsItsSettings) {
   config.image.pinned = {"p"};
   config.image.decryption_keys_path = "/k";
   config.network.prefer = config::AddressPreference::kIpv6;
+  config.lanes.pull = 3;
   config.timeouts.kill = std::chrono::seconds(5);
   config.binaries = {"/m", "/i", "/p"};
 
   EXPECT_TRUE(ToImageOptions(config).registries.at("r").plain_http);
   EXPECT_EQ(ToImageOptions(config).pull_binary, "/p");
   EXPECT_EQ(ToImageOptions(config).pinned_images.size(), 1u);
+  EXPECT_EQ(ToImageOptions(config).parallel_pulls, 3);
   EXPECT_EQ(ToImageOptions(config).decryption_keys_path, "/k");
   EXPECT_EQ(ToReloadable(config).decryption_keys_path, "/k");
   EXPECT_EQ(ToNetworkOptions(config).cache_dir, "/var/lib/crisp/cni");
@@ -46,6 +48,8 @@ TEST(RoomOptionsTest, HandlersAndDevices) {
   handler.monitor_env = {{"K", "V"}};
   handler.seccomp_profile = "/s.json";
   handler.privileged_seccomp_profile = "/p.json";
+  EXPECT_FALSE(ToRuntimeOptions(config, "crun").privileged_without_host_devices);
+  handler.privileged_without_host_devices = true;
   const oci::RuntimeOptions options = ToRuntimeOptions(config, "crun");
   EXPECT_EQ(options.allowed_annotations, handler.allowed_annotations);
   EXPECT_EQ(options.default_annotations, handler.default_annotations);
@@ -53,7 +57,9 @@ TEST(RoomOptionsTest, HandlersAndDevices) {
   EXPECT_EQ(options.monitor_env, std::vector<std::string>{"K=V"});
   EXPECT_EQ(options.seccomp_profile, "/s.json");
   EXPECT_EQ(options.privileged_seccomp_profile, "/p.json");
+  EXPECT_TRUE(options.privileged_without_host_devices);
 
+  config.workloads["w"].allowed_annotations = {"io.a/"};
   config.additional_devices = {"/dev/fuse:/dev/x:rw"};
   config.device_ownership_from_security_context = true;
   const pod::Options pod = ToPodOptions(config);
@@ -62,6 +68,8 @@ TEST(RoomOptionsTest, HandlersAndDevices) {
   EXPECT_EQ(pod.additional_devices[0].container_path, "/dev/x");
   EXPECT_EQ(pod.additional_devices[0].permissions, "rw");
   EXPECT_TRUE(pod.device_ownership_from_security_context);
+  ASSERT_EQ(pod.workloads.size(), 1u);
+  EXPECT_EQ(pod.workloads[0].allowed_annotations, std::vector<std::string>{"io.a/"});
   const oci::CdiOptions cdi = ToCdiOptions(config);
   EXPECT_EQ(cdi.directories, (std::vector<std::string>{"/etc/cdi", "/var/run/cdi"}));
   EXPECT_EQ(*cdi.yaml_to_json("a: 1", "f"), R"({"a":1})");
