@@ -2,7 +2,7 @@
 
 namespace crisp {
 
-Status Strand::Post(Lane::Job job) {
+Status Strand::Submit(Lane::Job job) {
   std::lock_guard lock(mutex_);
   queue_.push_back(std::move(job));
   if (running_) return OkStatus();

@@ -2,8 +2,8 @@
 //
 // What:    the operation lock of a pod, without a thread that waits for it: jobs queue up on the
 //          strand and the lane runs the head.
-// Threads: Post from anywhere. Jobs see what earlier jobs of the strand wrote.
-// Errors:  Post returns the lane's refusal (full, stopping); then the job will not run.
+// Threads: Submit from anywhere. Jobs see what earlier jobs of the strand wrote.
+// Errors:  Submit returns the lane's refusal (full, stopping); then the job will not run.
 #ifndef CRISP_BASE_STRAND_H_
 #define CRISP_BASE_STRAND_H_
 
@@ -19,7 +19,7 @@ class Strand : public std::enable_shared_from_this<Strand> {
  public:
   explicit Strand(Lane* lane) : lane_(lane) {}
 
-  Status Post(Lane::Job job);
+  Status Submit(Lane::Job job);
 
  private:
   void RunAll();

@@ -105,7 +105,6 @@ Status CheckRecursiveReadOnly(const ContainerRequest& request, const RequestedMo
                            ": recursive_read_only needs propagation PRIVATE");
   }
   if (request.features == nullptr || !request.features->recursive_read_only) {
-    // The message must start with this word (cri-contract section 1).
     return InvalidArgument("RROUnsupported: mount ", mount.container_path,
                            ": recursive_read_only is not supported by this runtime handler");
   }

@@ -53,6 +53,11 @@ struct ContainerRow {
   oci::MonitorProcess process;
 };
 
+// The end's time, not before the start and the creation: the wall clock may have stepped back.
+void SetFinished(int64_t at_ns, ContainerRow* row);
+// Exited now, for another reason than a process that ended.
+void SetExited(int exit_code, std::string reason, std::string message, ContainerRow* row);
+
 class Container {
  public:
   Container(ContainerRow row, SandboxPtr sandbox, const Roots& roots)
@@ -102,10 +107,6 @@ class Container {
 
   // The absolute log path, or empty (cri-contract section 10).
   std::string LogPath() const;
-  // All that the container has is in there: to be killed, watched and removed.
-  CgroupDir Cgroup(const CgroupLayout* layout, const std::string& default_parent) const;
-  // Where its limits are, and execs' groups: below the former with crun in a systemd scope.
-  CgroupDir LimitedCgroup(const CgroupLayout* layout, const std::string& default_parent) const;
 
  private:
   mutable std::mutex mutex_;  // state: row_'s changing members and monitor_

@@ -21,9 +21,7 @@ std::string ReasonOf(const oci::ExitRecord& record, bool known) {
 
 void FillExit(const oci::ExitRecord& record, bool known, ContainerRow* row) {
   row->exit_code = record.exit_code;
-  row->finished_at_ns = record.finished_at_ns != 0 ? record.finished_at_ns : WallNowNs();
-  // The wall clock may have stepped back meanwhile; a container does not end before it began.
-  row->finished_at_ns = std::max({row->finished_at_ns, row->started_at_ns, row->created_at_ns});
+  SetFinished(record.finished_at_ns != 0 ? record.finished_at_ns : WallNowNs(), row);
   row->reason = row->seccomp_killed ? kSeccompKilled : ReasonOf(record, known);
   if (!row->blocked_syscalls.empty()) row->message = row->blocked_syscalls;
 }
@@ -60,7 +58,7 @@ void ContainerLifecycle::OnExit(const ContainerPtr& container, const oci::ExitRe
   stopper_->OnExit(container);
   if (!was_visible) return;
   env_->events.Publish(EventType::kStopped, container->id().str(), container->sandbox());
-  Status posted = container->sandbox()->strand().Post([this, container] {
+  Status posted = container->sandbox()->strand().Submit([this, container] {
     // RemoveContainer may have been faster, and then there is no row to write.
     if (!env_->registry.GetContainer(container->id().str()).ok()) return;
     Status s = failpoint::Hit("pod.container_exit.row");
@@ -104,35 +102,27 @@ Status ContainerLifecycle::Start(const ContainerPtr& container) {
                               container->sandbox()->id().short_str(), " is not ready");
   }
   // A TARGET that died meanwhile is an error now, not a surprise (cri-contract 6.1).
-  CRISP_RETURN_IF_ERROR(
-      PidNamespace(*env_, *container).ok() ? OkStatus() : PidNamespace(*env_, *container).status());
+  CRISP_RETURN_IF_ERROR(PidNamespace(*env_, *container).status());
   CRISP_FAILPOINT("pod.start_container.before");
+  oci::Runtime* const runtime = CRISP_TRY(container->sandbox()->ConfiguredRuntime());
   const int64_t started_at = WallNowNs();
   const bool has_process = !container->cannot_start();
   Status started =
-      has_process
-          ? container->runtime()->Start(container->id(), MonoNow() + env_->options.runtime_deadline)
-          : InvalidArgument(container->View([](const auto& row) { return row.message; }));
+      has_process ? runtime->Start(container->id(), MonoNow() + env_->options.runtime_deadline)
+                  : InvalidArgument(container->View([](const auto& row) { return row.message; }));
   if (started.ok()) started = failpoint::Hit("pod.start_container.started");
   container->Update([&](ContainerRow& row) {
     if (started.ok()) {
       row.started_at_ns = std::max(started_at, row.created_at_ns);
-      if (row.finished_at_ns != 0) {
-        row.finished_at_ns = std::max(row.finished_at_ns, row.started_at_ns);
-      }
+      if (row.finished_at_ns != 0) SetFinished(row.finished_at_ns, &row);
       // It may have exited by itself already; that is not a failed start (cri-contract 7.2).
       if (row.state == ContainerState::kCreated) row.state = ContainerState::kRunning;
       return;
     }
-    row.state = ContainerState::kExited;
-    row.exit_code = kStartErrorCode;
-    row.reason = "StartError";
-    row.message = started.message();
-    row.finished_at_ns = WallNowNs();
+    SetExited(kStartErrorCode, "StartError", started.message(), &row);
   });
   if (!started.ok() && has_process) {
-    (void)container->runtime()->EnsureDeleted(container->id(),
-                                              MonoNow() + env_->options.runtime_deadline);
+    (void)runtime->EnsureDeleted(container->id(), MonoNow() + env_->options.runtime_deadline);
     if (auto monitor = container->monitor()) monitor->Shutdown();
   }
   Status written = Persist(container);

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include "base/answer_on.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "oci/spec_builder.h"
@@ -10,6 +11,7 @@
 #include "pod/create_container.h"
 #include "pod/created_at.h"
 #include "pod/image_volumes.h"
+#include "pod/memory_limit.h"
 #include "pod/messages.h"
 #include "pod/monitors.h"
 #include "pod/workloads.h"
@@ -38,17 +40,16 @@ std::string ShownImageName(const image::Image& image, const v1::ContainerConfig&
   return image.repo_digests.empty() ? image.id : image.repo_digests.front();
 }
 
-// cri-contract 7.7: an error where the limit is below what is in use. v1 refuses it; v2 takes it
-// and kills.
-Status CheckLoweredMemory(const Environment& env, const Container& container, int64_t before,
-                          int64_t after) {
-  const CgroupLayout* layout = env.options.cgroup_layout;
-  if (!layout->v2 || after <= 0 || (before > 0 && before <= after)) return OkStatus();
-  const auto used = WorkingSetBytes(
-      container.LimitedCgroup(layout, env.options.default_cgroup_parent), layout->v2);
-  if (!used || *used < static_cast<uint64_t>(after)) return OkStatus();
-  return FailedPrecondition("memory_limit_in_bytes: ", after, " is not more than the ", *used,
-                            " bytes that are in use");
+Status CheckMemory(const Environment& env, const Container& container,
+                   const v1::LinuxContainerResources& limits) {
+  if (!env.options.cgroup_layout->v2) return OkStatus();
+  const CgroupDir group = env.LimitedCgroupOf(container);
+  // The file's own name wins (cri-contract 8.4).
+  if (const auto own = limits.unified().find("memory.max"); own != limits.unified().end()) {
+    return CheckMemoryMax(group, own->second).Wrap("unified: memory.max");
+  }
+  if (limits.memory_limit_in_bytes() <= 0) return OkStatus();
+  return CheckMemoryMax(group, Cat(limits.memory_limit_in_bytes())).Wrap("memory_limit_in_bytes");
 }
 
 // To an update "absent" means "leave": what had no limit before must be told so.
@@ -74,16 +75,6 @@ Status CheckRecursiveReadOnly(const v1::ContainerConfig& config, const oci::Runt
   return OkStatus();
 }
 
-// Unknown objects are done already for Stop and Remove.
-Status OkIfUnknown(const Status& status) {
-  return status.code() == Code::kNotFound ? OkStatus() : status;
-}
-
-using Answer = std::shared_ptr<std::function<void(Status)>>;
-Answer Share(std::function<void(Status)> done) {
-  return std::make_shared<std::function<void(Status)>>(std::move(done));
-}
-
 }  // namespace
 
 Result<ContainerPtr> ContainerOperations::NewContainer(const SandboxPtr& sandbox,
@@ -92,10 +83,7 @@ Result<ContainerPtr> ContainerOperations::NewContainer(const SandboxPtr& sandbox
   if (sandbox->state() != SandboxState::kReady) {
     return FailedPrecondition("sandbox ", sandbox->id().short_str(), " is not ready");
   }
-  if (sandbox->runtime() == nullptr) {
-    return FailedPrecondition("sandbox ", sandbox->id().short_str(), ": its runtime handler '",
-                              sandbox->row().handler, "' is not configured any more");
-  }
+  CRISP_TRY(sandbox->ConfiguredRuntime());
   CRISP_RETURN_IF_ERROR(ValidateContainerConfig(request.config(), *sandbox));
   const std::string& reference = request.config().image().image();
   const image::ImagePtr image =
@@ -135,9 +123,8 @@ void ContainerOperations::Create(v1::CreateContainerRequest request, const Cance
     return done(std::move(status));
   }
   WarmUpCreate(*env_);
-  auto answer = std::make_shared<Done<v1::CreateContainerResponse>>(std::move(done));
   auto shared = std::make_shared<v1::CreateContainerRequest>(std::move(request));
-  Status posted = (*sandbox)->strand().Post([this, sandbox = *sandbox, shared, cancel, answer] {
+  AnswerOn((*sandbox)->strand(), std::move(done), [this, sandbox = *sandbox, shared, cancel] {
     const std::string name = shared->config().metadata().name();
     bool for_image_volume = false;
     const auto run = [&]() -> Result<v1::CreateContainerResponse> {
@@ -152,9 +139,8 @@ void ContainerOperations::Create(v1::CreateContainerRequest request, const Cance
     };
     Result<v1::CreateContainerResponse> created = run().Wrap("create container ", name);
     // At the start: there the kubelet looks for it.
-    (*answer)(for_image_volume ? std::move(created).Wrap(kImageVolumePrefix) : std::move(created));
+    return for_image_volume ? std::move(created).Wrap(kImageVolumePrefix) : std::move(created);
   });
-  if (!posted.ok()) (*answer)(std::move(posted));
 }
 
 Status ContainerOperations::RunSteps(const ContainerPtr& container, bool* for_image_volume) {
@@ -173,13 +159,8 @@ Status ContainerOperations::RunSteps(const ContainerPtr& container, bool* for_im
     return std::move(failure.cause);
   }
   // Stays listed, so that RemoveContainer can finish.
-  container->Update([&](ContainerRow& row) {
-    row.state = ContainerState::kExited;
-    row.exit_code = 128;
-    row.reason = "CreateError";
-    row.message = failure.cause.message();
-    row.finished_at_ns = WallNowNs();
-  });
+  container->Update(
+      [&](ContainerRow& row) { SetExited(128, "CreateError", failure.cause.message(), &row); });
   (void)env_->db->Put(container->row());
   log::Error("container could not be undone",
              {{"container", container->id()}, {"error", failure.undo}});
@@ -192,10 +173,8 @@ Status ContainerOperations::RunSteps(const ContainerPtr& container, bool* for_im
 void ContainerOperations::Start(const std::string& id, std::function<void(Status)> done) {
   auto found = env_->registry.GetContainer(id);
   if (!found.ok()) return done(found.status());
-  const Answer answer = Share(std::move(done));
-  Status posted = (*found)->sandbox()->strand().Post(
-      [this, container = *found, answer] { (*answer)(lifecycle_->Start(container)); });
-  if (!posted.ok()) (*answer)(std::move(posted));
+  AnswerOn((*found)->sandbox()->strand(), std::move(done),
+           [this, container = *found] { return lifecycle_->Start(container); });
 }
 
 void ContainerOperations::Stop(const std::string& id, int64_t timeout_seconds,
@@ -205,8 +184,9 @@ void ContainerOperations::Stop(const std::string& id, int64_t timeout_seconds,
   // A created container has nothing to stop (cri-contract 7.3).
   if ((*found)->state() != ContainerState::kRunning) return done(OkStatus());
   if (Status hit = failpoint::Hit("pod.stop_container.before"); !hit.ok()) return done(hit);
-  // A grace of years would overflow the clock's arithmetic.
-  const auto grace = std::chrono::seconds(std::min<int64_t>(timeout_seconds, 10 * 365 * 86400));
+  // Thousands of years would overflow the clock's arithmetic.
+  const auto grace =
+      std::chrono::seconds(std::clamp<int64_t>(timeout_seconds, 0, 10 * 365 * 86400));
   stopper_->Stop(*found, grace, cancel, std::move(done));
 }
 
@@ -227,15 +207,14 @@ void ContainerOperations::Remove(const std::string& id, std::function<void(Statu
   auto found = env_->registry.GetContainer(id);
   if (!found.ok()) return done(OkIfUnknown(found.status()));
   const ContainerPtr container = *found;
-  const Answer answer = Share(std::move(done));
-  stopper_->Stop(
-      container, Duration::zero(), CancelToken(), [this, container, answer](Status stopped) {
-        if (!stopped.ok()) return (*answer)(std::move(stopped));
-        Status posted = container->sandbox()->strand().Post([this, container, answer] {
-          (*answer)(Destroy(container).Wrap("remove container ", container->id().short_str()));
-        });
-        if (!posted.ok()) (*answer)(std::move(posted));
-      });
+  const auto destroy = [this, container] {
+    return Destroy(container).Wrap("remove container ", container->id().short_str());
+  };
+  stopper_->Stop(container, Duration::zero(), CancelToken(),
+                 [container, destroy, done = std::move(done)](Status stopped) {
+                   if (!stopped.ok()) return done(std::move(stopped));
+                   AnswerOn(container->sandbox()->strand(), done, destroy);
+                 });
 }
 
 Status ContainerOperations::ApplyResources(const ContainerPtr& container,
@@ -252,8 +231,7 @@ Status ContainerOperations::ApplyResources(const ContainerPtr& container,
     const CgroupLayout* layout = env_->options.cgroup_layout;
     const auto new_limits = CRISP_TRY(oci::CompleteResources(ToOciResources(after), layout));
     auto old_limits = CRISP_TRY(oci::CompleteResources(ToOciResources(before), layout));
-    CRISP_RETURN_IF_ERROR(CheckLoweredMemory(*env_, *container, before.memory_limit_in_bytes(),
-                                             after.memory_limit_in_bytes()));
+    CRISP_RETURN_IF_ERROR(CheckMemory(*env_, *container, after));
     oci::Runtime& runtime = *container->runtime();
     const auto deadline = MonoNow() + env_->options.runtime_deadline;
     Status applied = runtime.Update(container->id(), new_limits, deadline);
@@ -277,34 +255,30 @@ void ContainerOperations::UpdateResources(const v1::UpdateContainerResourcesRequ
                                           std::function<void(Status)> done) {
   auto found = env_->registry.GetContainer(request.container_id());
   if (!found.ok()) return done(found.status());
-  if ((*found)->runtime() == nullptr) {
-    return done(FailedPrecondition("the container's runtime handler is not configured any more"));
+  if (auto runtime = (*found)->sandbox()->ConfiguredRuntime(); !runtime.ok()) {
+    return done(std::move(runtime).status());
   }
-  const Answer answer = Share(std::move(done));
-  Status posted = (*found)->sandbox()->strand().Post([this, container = *found,
-                                                      update = request.linux(), answer] {
-    (*answer)(
-        ApplyResources(container, update).Wrap("update container ", container->id().short_str()));
-  });
-  if (!posted.ok()) (*answer)(std::move(posted));
+  AnswerOn((*found)->sandbox()->strand(), std::move(done),
+           [this, container = *found, update = request.linux()] {
+             return ApplyResources(container, update)
+                 .Wrap("update container ", container->id().short_str());
+           });
 }
 
 void ContainerOperations::ReopenLog(const std::string& id, const CancelToken& cancel,
                                     std::function<void(Status)> done) {
   auto found = env_->registry.GetContainer(id);
   if (!found.ok()) return done(found.status());
-  const Answer answer = Share(std::move(done));
   // Not on the strand: a monitor that does not answer must not stop the pod's other operations.
-  Status posted = env_->options.work_lane->Submit([container = *found, cancel, answer] {
+  AnswerOn(*env_->options.work_lane, std::move(done), [container = *found, cancel] {
     const auto monitor = container->monitor();
     if (container->state() != ContainerState::kRunning || !monitor) {
-      return (*answer)(FailedPrecondition("reopen log: container ", container->id().short_str(),
-                                          " is not running"));
+      return FailedPrecondition("reopen log: container ", container->id().short_str(),
+                                " is not running");
     }
     const MonoTime deadline = std::min(cancel.deadline(), MonoNow() + std::chrono::seconds(10));
-    (*answer)(monitor->ReopenLog(deadline).Wrap("reopen log"));
+    return monitor->ReopenLog(deadline).Wrap("reopen log");
   });
-  if (!posted.ok()) (*answer)(std::move(posted));
 }
 
 }  // namespace crisp::pod

@@ -174,9 +174,7 @@ Status MountImages(ContainerContext& c) {
 
 // Where the kernel says that the OOM killer was there: v2 memory.events, v1 the memory directory.
 std::string OomWatch(const ContainerContext& c) {
-  const CgroupDir cgroup =
-      c.container->Cgroup(c.env.options.cgroup_layout, c.env.options.default_cgroup_parent);
-  const std::string dir = cgroup.DirOf("memory");
+  const std::string dir = c.env.CgroupOf(*c.container).DirOf("memory");
   if (dir.empty()) return {};
   return c.env.options.cgroup_layout->v2 ? dir + "/memory.events" : dir;
 }
@@ -209,23 +207,8 @@ Status StartMonitor(ContainerContext& c) {
 }
 
 Status EndContainer(ContainerContext& c) {
-  const Container& container = *c.container;
-  // Each has its own time: a monitor that had to be killed has used up all of its.
-  const auto deadline = [&c] { return MonoNow() + c.env.options.runtime_deadline; };
-  Status failed;
-  const auto keep = [&failed](Status status) {
-    if (!status.ok()) failed = std::move(status);
-  };
-  // The monitor first: it may still be making what is deleted next.
-  keep(oci::EnsureMonitorGone(container.paths().state(), deadline()));
-  if (oci::Runtime* runtime = container.runtime()) {
-    keep(runtime->EnsureDeleted(container.id(), deadline()));
-  }
-  const CgroupDir cgroup =
-      container.Cgroup(c.env.options.cgroup_layout, c.env.options.default_cgroup_parent);
-  keep(cgroup.KillAll(MonoNow() + c.env.options.kill_deadline));
-  keep(cgroup.EnsureRemoved());
-  return failed;
+  return EnsureOciContainerGone(c.env, *c.container->sandbox(), c.container->id(),
+                                c.container->paths().state());
 }
 
 constexpr std::array<Step<ContainerContext>, 11> kSteps = {{

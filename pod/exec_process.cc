@@ -22,11 +22,10 @@ constexpr int kPipe_bytes = 1 << 20;
 // Its client waits; what survives this goes with the container.
 constexpr auto kHalfStartedKill = std::chrono::seconds(1);
 
-CgroupDir ExecCgroup(const oci::Runtime& runtime, const CgroupDir& container,
-                     const std::string& name) {
-  const std::string& group = runtime.features().scope_group;
-  const std::string parent = group.empty() ? container.path() : JoinPath(container.path(), group);
-  return CgroupDir(&runtime.exec_cgroup_layout(), JoinPath(parent, Cat("exec-", name)));
+CgroupDir ExecCgroup(const Environment& env, const Container& container, const std::string& name) {
+  const std::string parent = env.LimitedCgroupOf(container).path();
+  return CgroupDir(&container.runtime()->exec_cgroup_layout(),
+                   JoinPath(parent, Cat("exec-", name)));
 }
 
 // A pipe of which the first end, or with `writing` the second, is ours. It belongs to container
@@ -85,11 +84,10 @@ Status ExecProcess::WriteProcess(const ExecPlan& plan, oci::ExecRequest* request
 }
 
 Status ExecProcess::MakeSubCgroup(oci::ExecRequest* request) {
-  tree_.container =
-      container_->Cgroup(env_->options.cgroup_layout, env_->options.default_cgroup_parent);
+  tree_.container = env_->CgroupOf(*container_);
   if (!container_->runtime()->features().exec_cgroup) return OkStatus();
   request->sub_cgroup = Cat("exec-", name_);
-  tree_.sub_cgroup = ExecCgroup(*container_->runtime(), tree_.container, name_);
+  tree_.sub_cgroup = ExecCgroup(*env_, *container_, name_);
   return tree_.sub_cgroup.EnsureCreated();
 }
 
@@ -184,7 +182,7 @@ void ExecProcess::RemoveRecord() {
   }
 }
 
-void KillLeftExecs(const Environment& env, const Container& container) {
+void KillLeftExecs(const Environment& env, const Container& container, MonoTime until) {
   const std::string top = container.paths().execs();
   auto dir = DirFd::Open(top);
   if (!dir.ok()) return;  // none
@@ -192,16 +190,16 @@ void KillLeftExecs(const Environment& env, const Container& container) {
   if (!names.ok()) return;
   for (const std::string& name : *names) {
     ExecTree tree;
-    tree.container = container.Cgroup(env.options.cgroup_layout, env.options.default_cgroup_parent);
+    tree.container = env.CgroupOf(container);
     if (oci::Runtime* runtime = container.runtime(); runtime && runtime->features().exec_cgroup) {
-      tree.sub_cgroup = ExecCgroup(*runtime, tree.container, name);
+      tree.sub_cgroup = ExecCgroup(env, container, name);
     }
     if (auto pid = ReadFile(JoinPath(top, name) + "/pid"); pid.ok()) {
       const std::string_view text = Trim(*pid);
       std::from_chars(text.data(), text.data() + text.size(), tree.pid);
     }
     // Only processes in the container's own cgroup are ever signalled: a reused pid is safe.
-    if (tree.pid > 0) (void)tree.Kill(MonoNow() + std::chrono::seconds(1));
+    if (tree.pid > 0) (void)tree.Kill(std::min(until, MonoNow() + std::chrono::seconds(1)));
     if (!tree.sub_cgroup.path().empty()) (void)tree.sub_cgroup.EnsureRemoved();
     (void)dir->RemoveTree(name);
   }

@@ -74,8 +74,9 @@ class ExecProcess {
   EpollLoop::WatchId exit_watch_ = 0;
 };
 
-// Recovery: kills the execs that are on record for this container and removes the records.
-void KillLeftExecs(const Environment& env, const Container& container);
+// Recovery: kills the execs that are on record for this container and removes the records. Waits
+// for the end of each for a second, and for none beyond `until`.
+void KillLeftExecs(const Environment& env, const Container& container, MonoTime until);
 
 }  // namespace crisp::pod
 

@@ -7,15 +7,27 @@
 #include "base/core/atomic_file.h"
 #include "base/core/mount.h"
 #include "base/netns_handle.h"
+#include "oci/spec_builder.h"
 #include "oci/systemd_scope.h"
 #include "pod/cgroups.h"
+#include "pod/container_request.h"
 #include "pod/monitors.h"
 #include "pod/run_sandbox.h"
 #include "pod/selinux_labels.h"
 #include "pod/userns.h"
+#include "pod/workloads.h"
 
 namespace crisp::pod {
 namespace {
+
+// What the pod's workload says wins over infra_ctr_cpuset, as in CRI-O.
+Result<oci::LinuxResources> InitResources(const Environment& env, const Sandbox& sandbox) {
+  v1::LinuxContainerResources limits;
+  limits.set_cpuset_cpus(env.options.infra_cpuset);
+  CRISP_RETURN_IF_ERROR(
+      ApplyWorkload(env.options.workloads, sandbox.config(), kPodItself, &limits));
+  return oci::CompleteResources(ToOciResources(limits), env.options.cgroup_layout);
+}
 
 std::string InitRoot(const Environment& env) { return JoinPath(env.options.state, "init-rootfs"); }
 
@@ -55,8 +67,8 @@ Result<oci::Spec> InitSpec(const Environment& env, const Sandbox& sandbox,
     spec.gid_mappings = {user.gids};
   }
   spec.cgroups_path = cgroup;
+  spec.resources = CRISP_TRY(InitResources(env, sandbox));
   spec.resources.devices = {{false, 'a', {}, {}, "rwm"}};
-  spec.resources.cpuset_cpus = env.options.infra_cpuset;
   spec.annotations = {{"io.kubernetes.cri.container-type", "sandbox"},
                       {"io.kubernetes.cri.sandbox-id", sandbox.id().str()}};
   const oci::Runtime& runtime = *sandbox.runtime();
@@ -104,28 +116,11 @@ Status StartInitProcess(Environment& env, const SandboxPtr& sandbox) {
 }
 
 Status EnsureInitProcessGone(Environment& env, const SandboxPtr& sandbox) {
-  const std::string& id = sandbox->id().str();
-  const auto deadline = [&env] { return MonoNow() + env.options.runtime_deadline; };
-  Status failed;
-  const auto keep = [&failed](Status status) {
-    if (!status.ok()) failed = std::move(status);
-  };
-  keep(EnsureUnpinned(sandbox->paths().pid()));
-  keep(oci::EnsureMonitorGone(sandbox->paths().init_monitor(), deadline()));
-  oci::CgroupDriver driver = oci::CgroupDriver::kCgroupfs;
-  if (oci::Runtime* runtime = sandbox->runtime()) {
-    driver = runtime->options().cgroup_driver;
-    keep(runtime->EnsureDeleted(ContainerId(id), deadline()));
-  }
-  // A row from before the cgroup path could be made has no cgroup either.
-  auto cgroup = MakeCgroupPaths(env.CgroupParent(sandbox->config()), id, driver);
-  if (cgroup.ok()) {
-    const CgroupDir dir(env.options.cgroup_layout, cgroup->host);
-    keep(dir.KillAll(MonoNow() + env.options.kill_deadline));
-    keep(dir.EnsureRemoved());
-  }
-  if (failed.ok()) sandbox->set_init(nullptr);
-  return failed;
+  const Status unpinned = EnsureUnpinned(sandbox->paths().pid());
+  CRISP_RETURN_IF_ERROR(EnsureOciContainerGone(env, *sandbox, ContainerId(sandbox->id().str()),
+                                               sandbox->paths().init_monitor()));
+  if (unpinned.ok()) sandbox->set_init(nullptr);
+  return unpinned;
 }
 
 }  // namespace crisp::pod

@@ -1,5 +1,6 @@
 #include "pod/pod_service.h"
 
+#include "base/answer_on.h"
 #include "base/log.h"
 #include "pod/container_operations.h"
 #include "pod/container_stats.h"
@@ -250,13 +251,12 @@ class Service final : public PodService {
 
   template <typename Response>
   void OnWorkLane(Done<Response> done, std::function<Status(Response*)> work) {
-    auto answer = std::make_shared<Done<Response>>(std::move(done));
-    Status submitted = env_.options.work_lane->Submit([answer, work = std::move(work)] {
-      Response response;
-      if (Status status = work(&response); !status.ok()) return (*answer)(std::move(status));
-      (*answer)(std::move(response));
-    });
-    if (!submitted.ok()) (*answer)(std::move(submitted));
+    AnswerOn(*env_.options.work_lane, std::move(done),
+             [work = std::move(work)]() -> Result<Response> {
+               Response response;
+               CRISP_RETURN_IF_ERROR(work(&response));
+               return response;
+             });
   }
 
   Environment env_;

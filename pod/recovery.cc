@@ -171,17 +171,13 @@ class Recovery {
     }
     if (LostInReboot(container->paths().state())) {
       container->Update([](ContainerRow& row) {
-        row.state = ContainerState::kExited;
-        row.exit_code = 255;
-        row.reason = "Unknown";
-        row.message = "the node was restarted";
-        row.finished_at_ns = WallNowNs();
+        SetExited(255, "Unknown", "the node was restarted", &row);
         row.process = {};
       });
       return lifecycle_->Persist(container);
     }
     if (container->cannot_start()) return OkStatus();
-    KillLeftExecs(*env_, *container);
+    KillLeftExecs(*env_, *container, undo_until_);
     FindOutIfStarted(container);
     AdoptContainer(env_, lifecycle_, container);
     return OkStatus();
@@ -196,7 +192,7 @@ class Recovery {
     if (!state.ok() || state->status != "running") return;
     container->Update([](ContainerRow& row) {
       row.state = ContainerState::kRunning;
-      row.started_at_ns = WallNowNs();
+      row.started_at_ns = std::max(WallNowNs(), row.created_at_ns);
     });
     (void)lifecycle_->Persist(container);
   }
@@ -209,11 +205,7 @@ class Recovery {
       return env_->db->Delete(container->id());
     }
     container->Update([&](ContainerRow& row) {
-      row.state = ContainerState::kExited;
-      row.exit_code = 255;
-      row.reason = "Unknown";
-      row.message = Cat("half-made when the daemon ended: ", undone.message());
-      row.finished_at_ns = WallNowNs();
+      SetExited(255, "Unknown", Cat("half-made when the daemon ended: ", undone.message()), &row);
     });
     return lifecycle_->Persist(container);
   }

@@ -25,6 +25,11 @@ std::string SandboxName(const v1::PodSandboxMetadata& metadata);
 // "container_sandboxname_attempt", unique per container.
 std::string ContainerName(const v1::ContainerMetadata& metadata, const SandboxId& sandbox);
 
+// What was not found is done already for Stop and Remove (cri-contract 5.2).
+inline Status OkIfUnknown(const Status& status) {
+  return status.code() == Code::kNotFound ? OkStatus() : status;
+}
+
 class Registry {
  public:
   // Takes the sandbox's name and adds it. kAlreadyExists, in the words that the kubelet knows

@@ -125,11 +125,7 @@ network::Attachment AttachmentOf(const Sandbox& sandbox, const std::string& cgro
   const v1::PodSandboxConfig& config = sandbox.config();
   network::Attachment out;
   out.sandbox = sandbox.id();
-  // A pinned file that is no mount any more (after a reboot) is no namespace: DEL runs without.
-  if (IsMountPoint(sandbox.paths().net()).Wrap("netns").ok() &&
-      *IsMountPoint(sandbox.paths().net())) {
-    out.netns_path = sandbox.paths().net();
-  }
+  out.netns_path = sandbox.paths().net();
   out.pod_name = config.metadata().name();
   out.pod_namespace = config.metadata().namespace_();
   out.pod_uid = config.metadata().uid();
@@ -226,8 +222,8 @@ Status ValidateSandboxConfig(const v1::PodSandboxConfig& config) {
     }
   }
   CRISP_RETURN_IF_ERROR(CheckUserNamespace(config));
-  CRISP_RETURN_IF_ERROR(Hostname(config).ok() ? OkStatus() : Hostname(config).status());
-  return PodSysctls(config, {}).ok() ? OkStatus() : PodSysctls(config, {}).status();
+  CRISP_RETURN_IF_ERROR(Hostname(config).status());
+  return PodSysctls(config, {}).status();
 }
 
 oci::MonitorObserver ObserveInit(Environment& env, const SandboxPtr& sandbox) {
@@ -235,10 +231,11 @@ oci::MonitorObserver ObserveInit(Environment& env, const SandboxPtr& sandbox) {
   std::weak_ptr<Sandbox> weak = sandbox;
   observer.on_exit = [&env, weak](const oci::ExitRecord&, bool) {
     const SandboxPtr alive = weak.lock();
-    if (!alive || alive->state() != SandboxState::kReady) return;
-    log::Warning("the pod's init process died", {{"sandbox", alive->id()}});
-    (void)alive->strand().Post([&env, alive] {
+    if (!alive) return;
+    // Behind a RunPodSandbox that is still at it: an exit is told once.
+    (void)alive->strand().Submit([&env, alive] {
       if (alive->state() != SandboxState::kReady) return;
+      log::Warning("the pod's init process died", {{"sandbox", alive->id()}});
       alive->set_state(SandboxState::kNotReady);
       if (Status s = env.db->Put(alive->row()); !s.ok()) {
         log::Error("state not written", {{"sandbox", alive->id()}, {"error", s}});

@@ -61,6 +61,12 @@ class Sandbox {
   const std::string& selinux_level() const { return row_.selinux_level; }
   // Null when the handler is no longer configured: then it can only be stopped and removed.
   oci::Runtime* runtime() const { return runtime_; }
+  // Same, for what cannot be done without it: kFailedPrecondition.
+  Result<oci::Runtime*> ConfiguredRuntime() const {
+    if (runtime_ != nullptr) return runtime_;
+    return FailedPrecondition("sandbox ", id().short_str(), ": its runtime handler '", row_.handler,
+                              "' is not configured any more");
+  }
   const SandboxPaths& paths() const { return paths_; }
   Strand& strand() { return *strand_; }
 

@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "base/answer_on.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "pod/cgroups.h"
@@ -47,7 +48,7 @@ void SandboxOperations::Run(v1::RunPodSandboxRequest request, const CancelToken&
   if (Status added = env_->registry.Add(sandbox); !added.ok()) return done(std::move(added));
   // Shared: the job may be refused, and then the answer is still owed.
   auto answer = std::make_shared<Done<v1::RunPodSandboxResponse>>(std::move(done));
-  Status posted = sandbox->strand().Post([this, sandbox, cancel, name, answer] {
+  Status posted = sandbox->strand().Submit([this, sandbox, cancel, name, answer] {
     Status status = cancel.Check();
     if (status.ok()) {
       status = RunSteps(sandbox);
@@ -70,8 +71,7 @@ Status SandboxOperations::RunSteps(const SandboxPtr& sandbox) {
   if (failure.cause.ok()) failure = crisp::RunSteps(RunSandboxTable(), context);
   if (failure.cause.ok()) {
     WarmUpCreate(*env_);  // the first container is asked for within milliseconds
-    // READY is written before it is visible: what a client saw must survive. An init that died
-    // during the steps is noticed by the kubelet's next exec or start; its observer ran too early.
+    // READY is written before it is visible: what a client saw must survive.
     SandboxRow row = sandbox->row();
     row.state = SandboxState::kReady;
     failure.cause = failpoint::Hit("pod.run_pod_sandbox.row");
@@ -115,7 +115,7 @@ void SandboxOperations::KillContainers(const SandboxPtr& sandbox,
       pending->failed = status;
     }
     if (pending->left.fetch_sub(1) != 1) return;
-    Status posted = sandbox->strand().Post([pending] { pending->then(pending->failed); });
+    Status posted = sandbox->strand().Submit([pending] { pending->then(pending->failed); });
     if (!posted.ok()) pending->then(std::move(posted));
   };
   for (const ContainerPtr& container : env_->registry.ContainersOf(sandbox->id())) {
@@ -143,13 +143,10 @@ Status SandboxOperations::Release(const SandboxPtr& sandbox) {
 
 void SandboxOperations::Stop(const std::string& id, std::function<void(Status)> done) {
   auto found = env_->registry.GetSandbox(id);
-  if (!found.ok()) {
-    const bool unknown = found.status().code() == Code::kNotFound;
-    return done(unknown ? OkStatus() : found.status());  // idempotent (cri-contract 5.2)
-  }
+  if (!found.ok()) return done(OkIfUnknown(found.status()));
   const SandboxPtr sandbox = *found;
   auto answer = std::make_shared<std::function<void(Status)>>(std::move(done));
-  Status posted = sandbox->strand().Post([this, sandbox, answer] {
+  Status posted = sandbox->strand().Submit([this, sandbox, answer] {
     if (sandbox->state() == SandboxState::kStopped) return (*answer)(OkStatus());
     if (sandbox->state() == SandboxState::kReady) {
       // From here on nothing new is created or started in it.
@@ -184,18 +181,14 @@ Status SandboxOperations::Destroy(const SandboxPtr& sandbox) {
 
 void SandboxOperations::Remove(const std::string& id, std::function<void(Status)> done) {
   auto found = env_->registry.GetSandbox(id);
-  if (!found.ok()) {
-    const bool unknown = found.status().code() == Code::kNotFound;
-    return done(unknown ? OkStatus() : found.status());
-  }
+  if (!found.ok()) return done(OkIfUnknown(found.status()));
   const SandboxPtr sandbox = *found;
-  auto answer = std::make_shared<std::function<void(Status)>>(std::move(done));
-  Stop(sandbox->id().str(), [this, sandbox, answer](Status stopped) {
-    if (!stopped.ok()) return (*answer)(std::move(stopped));
-    Status posted = sandbox->strand().Post([this, sandbox, answer] {
-      (*answer)(Destroy(sandbox).Wrap("remove pod sandbox ", sandbox->id().short_str()));
-    });
-    if (!posted.ok()) (*answer)(std::move(posted));
+  const auto destroy = [this, sandbox] {
+    return Destroy(sandbox).Wrap("remove pod sandbox ", sandbox->id().short_str());
+  };
+  Stop(sandbox->id().str(), [sandbox, destroy, done = std::move(done)](Status stopped) {
+    if (!stopped.ok()) return done(std::move(stopped));
+    AnswerOn(sandbox->strand(), done, destroy);
   });
 }
 
@@ -243,13 +236,9 @@ void SandboxOperations::UpdateResources(v1::UpdatePodSandboxResourcesRequest req
   auto found = env_->registry.GetSandbox(request.pod_sandbox_id());
   if (!found.ok()) return done(found.status());
   const SandboxPtr sandbox = *found;
-  auto answer = std::make_shared<std::function<void(Status)>>(std::move(done));
-  auto shared = std::make_shared<v1::UpdatePodSandboxResourcesRequest>(std::move(request));
-  Status posted = sandbox->strand().Post([this, sandbox, shared, answer] {
-    (*answer)(
-        ApplyResources(sandbox, *shared).Wrap("update pod sandbox ", sandbox->id().short_str()));
+  AnswerOn(sandbox->strand(), std::move(done), [this, sandbox, request = std::move(request)] {
+    return ApplyResources(sandbox, request).Wrap("update pod sandbox ", sandbox->id().short_str());
   });
-  if (!posted.ok()) (*answer)(std::move(posted));
 }
 
 }  // namespace crisp::pod

@@ -8,7 +8,7 @@
 //             ",".
 //           containers(id, sandbox, state, created_at, started_at, finished_at, exit_code, reason,
 //             message, image_id, image_ref, image_name, stop_signal, uid, gid, groups, config,
-//             resources, monitor_pid, pid, pid_start): likewise.
+//             resources, monitor_pid, pid, pid_start, image_volumes): likewise.
 // Threads:  any; serialised by Database.
 // A row is committed before the first side effect and deleted after the last undo.
 #ifndef CRISP_POD_STATE_DB_H_

@@ -17,8 +17,9 @@ bool IsAlive(const Container& container) {
 
 // A container whose PID 1 is not the init of a PID namespace leaves its other processes behind.
 bool SharesPidNamespace(const Container& container) {
-  return container.config().linux().security_context().namespace_options().pid() != v1::CONTAINER &&
-         container.sandbox()->pid_mode() != v1::CONTAINER;
+  const auto pid = container.config().linux().security_context().namespace_options().pid();
+  // POD: whatever the pod has.
+  return (pid == v1::POD ? container.sandbox()->pid_mode() : pid) != v1::CONTAINER;
 }
 
 Status SendSignal(const Container& container, int signal) {
@@ -120,9 +121,7 @@ void Stopper::Kill(Stopping& stopping) {
 
 void Stopper::KillCgroup(const ContainerPtr& container) {
   Status submitted = env_->options.work_lane->Submit([env = env_, container] {
-    const CgroupDir cgroup =
-        container->Cgroup(env->options.cgroup_layout, env->options.default_cgroup_parent);
-    Status killed = cgroup.KillAll(MonoNow() + env->options.kill_deadline);
+    Status killed = env->CgroupOf(*container).KillAll(MonoNow() + env->options.kill_deadline);
     if (!killed.ok()) {
       log::Warning("processes survive", {{"container", container->id()}, {"error", killed}});
     }

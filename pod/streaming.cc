@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include "base/answer_on.h"
 #include "base/netns_handle.h"
 #include "pod/exec_drain.h"
 #include "pod/exec_process.h"
@@ -92,14 +93,6 @@ class Streams final : public ExecStreams {
   const std::shared_ptr<RunningExec> exec_;
 };
 
-// Runs on the exec lane, or answers with why it cannot.
-template <typename T>
-void OnLane(Lane* lane, Done<T> done, std::function<Result<T>()> work) {
-  auto answer = std::make_shared<Done<T>>(std::move(done));
-  Status submitted = lane->Submit([answer, work = std::move(work)] { (*answer)(work()); });
-  if (!submitted.ok()) (*answer)(std::move(submitted));
-}
-
 }  // namespace
 
 Result<ContainerPtr> Streaming::GetRunning(const std::string& id) const {
@@ -118,10 +111,7 @@ Result<ContainerPtr> Streaming::GetRunning(const std::string& id) const {
 
 Result<ContainerPtr> Streaming::GetForExec(const std::string& id) const {
   ContainerPtr container = CRISP_TRY(GetRunning(id));
-  if (container->runtime() == nullptr) {
-    return FailedPrecondition("container ", container->id().short_str(),
-                              ": its runtime handler is not configured any more");
-  }
+  CRISP_TRY(container->sandbox()->ConfiguredRuntime());
   return container;
 }
 
@@ -162,8 +152,8 @@ Status Streaming::CheckPortForward(const v1::PortForwardRequest& request) const 
 
 void Streaming::OpenExec(v1::ExecRequest request, TerminalSize size, const CancelToken& cancel,
                          Done<std::unique_ptr<ExecStreams>> done) {
-  OnLane<std::unique_ptr<ExecStreams>>(
-      env_->options.exec_lane, std::move(done),
+  AnswerOn(
+      *env_->options.exec_lane, std::move(done),
       [this, request = std::move(request), size, cancel]() -> Result<std::unique_ptr<ExecStreams>> {
         // Afterwards it is not looked at: a command that may have begun is not cut off.
         CRISP_RETURN_IF_ERROR(cancel.Check());
@@ -185,27 +175,27 @@ void Streaming::OpenExec(v1::ExecRequest request, TerminalSize size, const Cance
 
 void Streaming::OpenAttach(v1::AttachRequest request, const CancelToken& cancel,
                            Done<std::unique_ptr<oci::AttachConnection>> done) {
-  OnLane<std::unique_ptr<oci::AttachConnection>>(
-      env_->options.exec_lane, std::move(done),
-      [this, request = std::move(request),
-       cancel]() -> Result<std::unique_ptr<oci::AttachConnection>> {
-        CRISP_RETURN_IF_ERROR(cancel.Check());
-        const ContainerPtr container = CRISP_TRY(GetRunning(request.container_id()));
-        oci::AttachConnection::Streams streams;
-        streams.stdin_open = request.stdin();
-        streams.stdout_open = request.stdout();
-        streams.stderr_open = request.stderr() && !request.tty();
-        auto opened = oci::AttachConnection::Open(container->paths().state(), streams,
-                                                  MonoNow() + kAttachDeadline);
-        if (opened.ok()) return opened;
-        Status status = std::move(opened).status();
-        // The end of a container is seen a moment after its monitor's.
-        if (status.code() == Code::kNotFound) {
-          status = Status(Code::kFailedPrecondition,
+  AnswerOn(*env_->options.exec_lane, std::move(done),
+           [this, request = std::move(request),
+            cancel]() -> Result<std::unique_ptr<oci::AttachConnection>> {
+             CRISP_RETURN_IF_ERROR(cancel.Check());
+             const ContainerPtr container = CRISP_TRY(GetRunning(request.container_id()));
+             oci::AttachConnection::Streams streams;
+             streams.stdin_open = request.stdin();
+             streams.stdout_open = request.stdout();
+             streams.stderr_open = request.stderr() && !request.tty();
+             auto opened = oci::AttachConnection::Open(container->paths().state(), streams,
+                                                       MonoNow() + kAttachDeadline);
+             if (opened.ok()) return opened;
+             Status status = std::move(opened).status();
+             // The end of a container is seen a moment after its monitor's.
+             if (status.code() == Code::kNotFound) {
+               status =
+                   Status(Code::kFailedPrecondition,
                           Cat("it has exited, or its monitor is gone (", status.message(), ")"));
-        }
-        return std::move(status).Wrap("container ", container->id().short_str());
-      });
+             }
+             return std::move(status).Wrap("container ", container->id().short_str());
+           });
 }
 
 Result<UniqueFd> Streaming::MakePodSocket(const std::string& sandbox_id, int family) const {

@@ -5,9 +5,6 @@ namespace crisp::rpc {
 
 Status AnswerAttach(const Backend& backend, const v1::AttachRequest& request,
                     v1::AttachResponse* response) {
-  CRISP_RETURN_IF_ERROR(CheckStreamArguments({request.container_id(), request.stdin(),
-                                              request.stdout(), request.stderr(), request.tty()})
-                            .Wrap("attach"));
   CRISP_RETURN_IF_ERROR(backend.pods->CheckAttach(request));
   CRISP_RETURN_IF_ERROR(CheckStreamingIsOn(backend));
   response->set_url(CRISP_TRY(backend.streaming->MakeUrl(request)));

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/answer_on.h"
 #include "base/core/cancel.h"
 #include "base/core/result.h"
 #include "base/lane.h"
@@ -104,16 +105,10 @@ void StartCollectImages(const Backend& backend, admin::CollectImagesRequest requ
 // Runs `work` on the lane unless the call is cancelled by then, and gives its result to `done`.
 template <typename Response, typename Work>
 void RunOnLane(Lane* lane, const CancelToken& cancel, Done<Response> done, Work work) {
-  // Shared, because `done` is still wanted when the lane refuses the job.
-  auto shared = std::make_shared<Done<Response>>(std::move(done));
-  const Status queued = lane->Submit([shared, cancel, work = std::move(work)]() mutable {
-    if (Status alive = cancel.Check(); !alive.ok()) {
-      (*shared)(std::move(alive));
-      return;
-    }
-    (*shared)(work());
+  AnswerOn(*lane, std::move(done), [cancel, work = std::move(work)]() mutable -> Result<Response> {
+    CRISP_RETURN_IF_ERROR(cancel.Check());
+    return work();
   });
-  if (!queued.ok()) (*shared)(queued);
 }
 
 }  // namespace crisp::rpc

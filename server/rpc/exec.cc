@@ -6,9 +6,6 @@ namespace crisp::rpc {
 
 Status AnswerExec(const Backend& backend, const v1::ExecRequest& request,
                   v1::ExecResponse* response) {
-  CRISP_RETURN_IF_ERROR(CheckStreamArguments({request.container_id(), request.stdin(),
-                                              request.stdout(), request.stderr(), request.tty()})
-                            .Wrap("exec"));
   CRISP_RETURN_IF_ERROR(backend.pods->CheckExec(request));
   CRISP_RETURN_IF_ERROR(CheckStreamingIsOn(backend));
   response->set_url(CRISP_TRY(backend.streaming->MakeUrl(request)));

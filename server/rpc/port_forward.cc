@@ -5,14 +5,6 @@ namespace crisp::rpc {
 
 Status AnswerPortForward(const Backend& backend, const v1::PortForwardRequest& request,
                          v1::PortForwardResponse* response) {
-  if (request.pod_sandbox_id().empty()) {
-    return InvalidArgument("port-forward: pod_sandbox_id is empty");
-  }
-  for (const int32_t port : request.port()) {
-    if (port < 1 || port > 65535) {
-      return InvalidArgument("port-forward: port ", port, ": allowed: 1 to 65535");
-    }
-  }
   CRISP_RETURN_IF_ERROR(backend.pods->CheckPortForward(request));
   CRISP_RETURN_IF_ERROR(CheckStreamingIsOn(backend));
   response->set_url(CRISP_TRY(backend.streaming->MakeUrl(request)));

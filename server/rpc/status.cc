@@ -1,8 +1,4 @@
 // Status (cri-contract section 4).
-#include <sys/utsname.h>
-
-#include <charconv>
-
 #include "server/config/load.h"
 #include "server/rpc/backend.h"
 #include "server/utf8.h"
@@ -10,25 +6,11 @@
 namespace crisp::rpc {
 namespace {
 
-// mount_setattr(2) with AT_RECURSIVE, which "rro" needs, came with 5.12.
-bool KernelHasRecursiveReadOnly() {
-  utsname name{};
-  if (::uname(&name) != 0) return false;
-  const std::string_view release = name.release;
-  int major = 0;
-  int minor = 0;
-  const auto first = std::from_chars(release.data(), release.data() + release.size(), major);
-  if (first.ec != std::errc() || *first.ptr != '.') return false;
-  std::from_chars(first.ptr + 1, release.data() + release.size(), minor);
-  return major > 5 || (major == 5 && minor >= 12);
-}
-
 void AddHandler(const std::string& name, const oci::RuntimeFeatures& features, bool user_namespaces,
                 v1::StatusResponse* response) {
   v1::RuntimeHandler* handler = response->add_runtime_handlers();
   handler->set_name(name);
-  handler->mutable_features()->set_recursive_read_only_mounts(features.recursive_read_only &&
-                                                              KernelHasRecursiveReadOnly());
+  handler->mutable_features()->set_recursive_read_only_mounts(features.recursive_read_only);
   // The kubelet sends pods with user namespaces only to handlers that claim them.
   handler->mutable_features()->set_user_namespaces(user_namespaces);
 }

@@ -1,9 +1,12 @@
 // The life of pods through the socket: namespaces, network, files, names.
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <future>
 #include <thread>
 
 #include "base/core/file.h"
@@ -115,6 +118,52 @@ TEST_P(PodLifeTest, HostPidNamespaceAndTarget) {
   options->set_target_id("ffffffffffff");
   debug.mutable_metadata()->set_name("debug2");
   EXPECT_FALSE(TryCreate(pod, debug, sandbox).ok());
+}
+
+// As `kubectl debug --target` makes them: process 1 of the debugger is no init of the namespace,
+// and what it leaves would live on under the target's.
+TEST_P(PodLifeTest, ADebuggersChildrenEndWithIt) {
+  const auto sandbox = SandboxConfig("pod");
+  const std::string pod = RunPod(sandbox);
+  const std::string target = StartContainer(pod, ContainerConfig("app", {"top"}), sandbox);
+  auto debug = ShellConfig("debug", "trap '' TERM; sleep 4343 & exec sleep 4344");
+  auto* options = debug.mutable_linux()->mutable_security_context()->mutable_namespace_options();
+  options->set_pid(v1::TARGET);
+  options->set_target_id(target);
+  const std::string debugger = StartContainer(pod, debug, sandbox);
+  const auto sees_child = [&] {
+    return Shell(target, "ps -o args").find("sleep 4343") != std::string::npos;
+  };
+  EXPECT_TRUE(Eventually(sees_child));
+  EXPECT_THAT(TryStop(debugger, 0), IsOk());
+  EXPECT_TRUE(Eventually([&] { return !sees_child(); }));
+}
+
+pid_t ProcessNamed(const std::string& name) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const auto comm = ReadFile(entry.path().string() + "/comm");
+    if (comm.ok() && Trim(*comm) == name) return std::atoi(entry.path().filename().c_str());
+  }
+  return 0;
+}
+
+// Its exit is told once, and RunPodSandbox is not done yet.
+TEST_P(PodLifeTest, AnInitProcessThatDiesBeforeItsPodIsReady) {
+  const auto pause = Patient(std::chrono::milliseconds(1500));
+  KillAndRestart(Cat("run_pod_sandbox.init.after=sleep:",
+                     std::chrono::duration_cast<std::chrono::milliseconds>(pause).count()));
+  auto sandbox = SandboxConfig("pod");
+  auto config = ContainerConfig("c", {"top"});
+  SetPidMode(&sandbox, &config, v1::POD);
+  auto running = std::async(std::launch::async, [&] { return TryRunPod(sandbox); });
+  pid_t init = 0;
+  EXPECT_TRUE(Eventually([&] { return (init = ProcessNamed("crisp-init")) != 0; }));
+  Eventually([] { return false; }, std::chrono::milliseconds(300));  // the step itself ends
+  ASSERT_GT(init, 1);
+  ASSERT_EQ(::kill(init, SIGKILL), 0);
+  EXPECT_EQ(running.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
+  const std::string pod = Must(running.get());
+  EXPECT_TRUE(Eventually([&] { return PodStatusOf(pod).state() == v1::SANDBOX_NOTREADY; }));
 }
 
 TEST_P(PodLifeTest, HostNetworkAndIpc) {

@@ -219,6 +219,30 @@ TEST_P(RecoveryTest, ARebootThatKeepsTheStateDirectory) {
   EXPECT_EQ(Must(ReadFile(file)), now);
 }
 
+// What needs the runtime says why it cannot be, and all of the pod can still go.
+TEST_P(RecoveryTest, AHandlerThatIsNotConfiguredAnyMore) {
+  ASSERT_THAT(EnsureDirectory(daemon().Path("conf.d")), IsOk());
+  const std::string file = daemon().Path("conf.d/more.yaml");
+  ASSERT_THAT(WriteFile(file, Cat("runtimes:\n  other:\n    path: ", FindProgram(Runtime()), "\n")),
+              IsOk());
+  KillAndRestart();
+  if (HasFatalFailure()) return;
+  const auto sandbox = SandboxConfig("pod");
+  const std::string pod = RunPod(sandbox, "other");
+  const std::string created = CreateContainer(pod, ContainerConfig("a", {"top"}), sandbox);
+  const std::string running = StartContainer(pod, ContainerConfig("b", {"top"}), sandbox);
+  ASSERT_EQ(::unlink(file.c_str()), 0);
+  KillAndRestart();
+  if (HasFatalFailure()) return;
+  for (const Status& status : {TryStart(created), TryExec(running, {"true"}).status(),
+                               TryCreate(pod, ContainerConfig("c", {"top"}), sandbox).status()}) {
+    EXPECT_THAT(status, HasCode(Code::kFailedPrecondition));
+    EXPECT_THAT(status.message(), testing::HasSubstr("handler 'other' is not configured any more"));
+  }
+  EXPECT_EQ(StatusOf(created).state(), v1::CONTAINER_CREATED);
+  EXPECT_THAT(TryStop(running, 0), IsOk());
+}
+
 // What is left when a container was undone and its row could not be deleted.
 TEST_P(RecoveryTest, ARowWithoutSandboxIsDropped) {
   const auto sandbox = SandboxConfig("pod");

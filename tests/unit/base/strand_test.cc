@@ -18,7 +18,7 @@ TEST(StrandTest, JobsNeverOverlapAndKeepTheirOrder) {
     const auto strand = std::make_shared<Strand>(&lane);
     for (int i = 0; i < 200; ++i) {
       ASSERT_TRUE(strand
-                      ->Post([&, i] {
+                      ->Submit([&, i] {
                         EXPECT_EQ(++running, 1);
                         order.push_back(i);
                         --running;
@@ -37,8 +37,8 @@ TEST(StrandTest, StrandsDoNotWaitForEachOther) {
   const auto b = std::make_shared<Strand>(&lane);
   std::promise<void> done;
   auto future = done.get_future().share();
-  ASSERT_TRUE(a->Post([future] { future.wait(); }).ok());
-  ASSERT_TRUE(b->Post([&] { done.set_value(); }).ok());
+  ASSERT_TRUE(a->Submit([future] { future.wait(); }).ok());
+  ASSERT_TRUE(b->Submit([&] { done.set_value(); }).ok());
   EXPECT_EQ(future.wait_for(std::chrono::seconds(5)), std::future_status::ready);
 }
 
@@ -48,7 +48,7 @@ TEST(StrandTest, TheLanesRefusalIsPassedOnAndTheJobIsNotKept) {
   const auto strand = std::make_shared<Strand>(&lane);
   lane.Shutdown();
   bool ran = false;
-  EXPECT_EQ(strand->Post([&] { ran = true; }).code(), Code::kUnavailable);
+  EXPECT_EQ(strand->Submit([&] { ran = true; }).code(), Code::kUnavailable);
   EXPECT_FALSE(ran);
 }
 

@@ -2,11 +2,13 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <stdlib.h>
 
 #include <condition_variable>
 #include <thread>
 
 #include "base/core/child_process.h"
+#include "base/core/dir_fd.h"
 #include "base/core/pidfd.h"
 #include "pod_fixtures.h"
 
@@ -63,19 +65,29 @@ class StopperTest : public ::testing::Test {
   void SetUp() override {
     loop_ = std::move(EpollLoop::Create()).value();
     thread_ = std::thread([this] { loop_->Run(); });
+    std::string pattern = ::testing::TempDir() + "crisp-stopper-XXXXXX";
+    groups_ = ::mkdtemp(pattern.data());
+    layout_.v2 = true;
+    layout_.mounts = {{"", groups_}};
     Options options;
     options.loop = loop_.get();
+    options.work_lane = &lane_;
+    options.cgroup_layout = &layout_;
     options.kill_deadline = milliseconds(300);
     env_ = std::make_unique<Environment>(std::move(options));
     stopper_ = std::make_unique<Stopper>(env_.get());
   }
   void TearDown() override {
+    lane_.Shutdown();
     loop_->Stop();
     thread_.join();
+    EXPECT_TRUE(RemoveTreeAt(groups_).ok());
   }
 
-  // A running container whose PID 1 is `script` in a shell; its own PID namespace, by its config.
-  ContainerPtr StartContainer(const std::string& script) {
+  // A running container whose PID 1 is `script` in a shell; the PID namespace is what its config
+  // says, in a pod whose containers have their own.
+  ContainerPtr StartContainer(const std::string& script,
+                              v1::NamespaceMode pid_mode = v1::CONTAINER) {
     SpawnOptions spawn;
     spawn.argv = {"/bin/sh", "-c", script};
     FdPair ready = std::move(MakePipe()).value();
@@ -87,7 +99,7 @@ class StopperTest : public ::testing::Test {
     ContainerRow row = MakeContainerRow("c", "c1");
     row.stop_signal = SIGTERM;
     row.config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(
-        v1::CONTAINER);
+        pid_mode);
     SandboxRow sandbox = MakeSandboxRow("p", "11");
     sandbox.config.mutable_linux()
         ->mutable_security_context()
@@ -106,6 +118,10 @@ class StopperTest : public ::testing::Test {
     return status.ok() ? *status : ExitStatus();
   }
 
+  Telemetry telemetry_;
+  Lane lane_{"work", 4, 100, &telemetry_};
+  std::string groups_;
+  CgroupLayout layout_;
   std::unique_ptr<EpollLoop> loop_;
   std::thread thread_;
   std::unique_ptr<Environment> env_;
@@ -170,6 +186,27 @@ TEST_F(StopperTest, AnExitThatNeverComesIsAnErrorAndCanBeRetried) {
   ReportExit(container);
   ASSERT_TRUE(second.WaitFor(seconds(10)));
   EXPECT_TRUE(second.status().ok());
+}
+
+// There its PID 1 is nobody's init, whatever the pod's other containers have.
+TEST_F(StopperTest, InAPidNamespaceOfOthersTheRestIsKilledToo) {
+  for (const v1::NamespaceMode mode : {v1::NODE, v1::TARGET}) {
+    const ContainerPtr container = StartContainer(kStubborn, mode);
+    SpawnOptions spawn;
+    spawn.argv = {"sleep", "60"};
+    ChildProcess rest = std::move(ChildProcess::Spawn(spawn)).value();
+    // Files that play the container's group.
+    const std::string group = groups_ + env_->CgroupOf(*container).path();
+    ASSERT_TRUE(EnsureDirectory(group).ok());
+    ASSERT_TRUE(WriteFile(group + "/cgroup.procs", Cat(rest.pid(), "\n")).ok());
+    Outcome outcome;
+    stopper_->Stop(container, Duration::zero(), CancelToken(), outcome.Callback());
+    EXPECT_EQ(ReportExit(container).signal, SIGKILL);
+    const auto ended = rest.Wait(MonoNow() + seconds(10));
+    ASSERT_TRUE(ended.ok()) << ended.status().ToString();
+    EXPECT_EQ(ended->signal, SIGKILL);
+    ASSERT_TRUE(outcome.WaitFor(seconds(10)));
+  }
 }
 
 TEST_F(StopperTest, AContainerThatHasExitedIsDone) {

@@ -34,7 +34,6 @@ class LocalRuntime final : public oci::Runtime {
   const CgroupLayout& exec_cgroup_layout() const override { return layout_; }
   std::vector<std::string> BaseArgv() const override { return {}; }
   Status Start(const ContainerId&, MonoTime) override { return OkStatus(); }
-  Status Kill(const ContainerId&, int, MonoTime) override { return OkStatus(); }
   Status EnsureDeleted(const ContainerId&, MonoTime) override { return OkStatus(); }
   Result<oci::RuntimeState> State(const ContainerId&, MonoTime) override {
     return oci::RuntimeState();

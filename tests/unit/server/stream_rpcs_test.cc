@@ -49,29 +49,6 @@ TEST_F(StreamRpcsTest, Urls) {
   EXPECT_EQ(Exec(), Code::kResourceExhausted);
 }
 
-TEST_F(StreamRpcsTest, Arguments) {
-  exec_.set_tty(true);
-  EXPECT_EQ(Exec(), Code::kOk);
-  exec_.set_stderr(true);
-  EXPECT_EQ(Exec(), Code::kInvalidArgument);
-  exec_.set_tty(false);
-  exec_.clear_container_id();
-  EXPECT_EQ(Exec(), Code::kInvalidArgument);
-  attach_.set_stdin(false);
-  EXPECT_EQ(Attach(), Code::kInvalidArgument);
-  attach_.set_stdout(true);
-  EXPECT_EQ(Attach(), Code::kOk);
-  forward_.add_port(80);
-  EXPECT_EQ(Forward(), Code::kOk);
-  for (const int bad : {0, -1, 65536}) {
-    forward_.set_port(0, bad);
-    EXPECT_EQ(Forward(), Code::kInvalidArgument);
-  }
-  forward_.clear_port();
-  forward_.clear_pod_sandbox_id();
-  EXPECT_EQ(Forward(), Code::kInvalidArgument);
-}
-
 TEST_F(StreamRpcsTest, WhatThePodsSay) {
   rooms_.pods.check = NotFound("container c");
   EXPECT_EQ(Exec(), Code::kNotFound);
