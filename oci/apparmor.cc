@@ -1,6 +1,12 @@
 #include "oci/apparmor.h"
 
+#include <fcntl.h>
+
+#include <array>
+#include <cstdint>
+#include <cstdio>
 #include <string_view>
+#include <vector>
 
 #include "base/core/child_process.h"
 #include "base/core/file.h"
@@ -13,8 +19,9 @@ constexpr std::string_view kLocalhost = "localhost/";
 constexpr auto kLoadTime = std::chrono::seconds(20);
 
 // What a container has no business with even when it is root: kernel settings of the host, its
-// memory and its mounts. Everything else is left to capabilities, namespaces and seccomp.
-constexpr std::string_view kDefaultProfileText = R"(
+// memory, its mounts and the meters of its energy (CVE-2020-8694: they tell what others compute).
+// Everything else is left to capabilities, namespaces and seccomp.
+constexpr std::string_view kDefaultText = R"(
 profile crisp-default flags=(attach_disconnected,mediate_deleted) {
   file,
   network,
@@ -40,42 +47,118 @@ profile crisp-default flags=(attach_disconnected,mediate_deleted) {
   deny /sys/fs/cg[^r]*/** wklx,
   deny /sys/firmware/** rwklx,
   deny /sys/kernel/security/** rwklx,
-}
+  deny /sys/{class,devices/virtual}/powercap/** rwklx,
 )";
 
-// Lines are "name (mode)".
-Result<bool> IsLoaded(const std::string& name, const HostFacts& host) {
-  const std::string text =
-      CRISP_TRY(ReadFile(host.apparmor_profiles).Wrap("list of AppArmor profiles"));
-  return Cat('\n', text).find(Cat('\n', name, " (")) != std::string::npos;
+constexpr uint64_t Fnv1a(std::string_view text) {
+  uint64_t hash = 14695981039346656037u;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  return hash;
+}
+
+// An empty child of the profile, into which nothing leads. Its name tells whose text is loaded:
+// the kernel keeps no text to compare with, and what a compiler made of it depends on the machine.
+std::string MarkOfText() {
+  std::array<char, 24> text{};
+  std::snprintf(text.data(), text.size(), "text-%016llx",
+                static_cast<unsigned long long>(Fnv1a(kDefaultText)));
+  return text.data();
+}
+
+// What the kernel has loaded; lines are "name (mode)", and of a child "parent//name (mode)".
+class LoadedProfiles {
+ public:
+  static Result<LoadedProfiles> Read(const HostFacts& host) {
+    return LoadedProfiles(
+        Cat('\n', CRISP_TRY(ReadFile(host.apparmor_profiles).Wrap("list of AppArmor profiles"))));
+  }
+  bool Contains(const std::string& name) const {
+    return list_.find(Cat('\n', name, " (")) != std::string::npos;
+  }
+  // The default profile's children, by their whole names.
+  std::vector<std::string> Marks() const {
+    const std::string before = Cat('\n', kDefaultApparmorProfile, "//");
+    std::vector<std::string> out;
+    for (size_t at = 0; (at = list_.find(before, at)) != std::string::npos; ++at) {
+      out.push_back(list_.substr(at + 1, list_.find(" (", at) - at - 1));
+    }
+    return out;
+  }
+
+ private:
+  explicit LoadedProfiles(std::string list) : list_(std::move(list)) {}
+  std::string list_;
+};
+
+// A profile that replaces another inherits its children (apparmor/policy.c, __replace_profile).
+void RemoveOtherMarks(const LoadedProfiles& loaded, const std::string& own, const HostFacts& host) {
+  const std::string& list = host.apparmor_profiles;
+  const std::string file = Cat(list.substr(0, list.rfind('/')), "/.remove");
+  for (const std::string& mark : loaded.Marks()) {
+    if (mark == own) continue;
+    const Status removed = WriteControlFile(AT_FDCWD, file, mark);
+    if (removed.ok() || removed.sys_errno() == ENOENT) continue;  // or by a parallel container
+    log::Warning("mark of an older AppArmor profile stays", {{"mark", mark}, {"error", removed}});
+  }
+}
+
+// Loads our text, or puts it into the place of another one, also for the containers that run.
+Status LoadDefaultProfile(const HostFacts& host, Reaper* reaper) {
+  RunOptions run;
+  run.argv = {"apparmor_parser", "--replace", "--skip-cache"};
+  run.env = {kDefaultPath};
+  run.stdin_data = Cat(kDefaultText, "  profile ", MarkOfText(), " {}\n}\n");
+  run.deadline = MonoNow() + kLoadTime;
+  run.reaper = reaper;
+  auto output = Run(run);
+  if (!output.ok() && output.status().sys_errno() == ENOENT) {
+    return NotFound("apparmor_parser is not installed");
+  }
+  CRISP_RETURN_IF_ERROR(output.status());
+  const LoadedProfiles loaded = CRISP_TRY(LoadedProfiles::Read(host));
+  const std::string own = Cat(kDefaultApparmorProfile, "//", MarkOfText());
+  if (!output->status.success() || !loaded.Contains(own)) {
+    return Internal("apparmor_parser could not load ", kDefaultApparmorProfile, ": ",
+                    Trim(output->stderr_data));
+  }
+  RemoveOtherMarks(loaded, own, host);
+  return OkStatus();
+}
+
+// Whether it is loaded, and whether with our text.
+struct DefaultProfile {
+  bool loaded = false;
+  bool ours = false;
+};
+Result<DefaultProfile> FindDefaultProfile(const HostFacts& host) {
+  const LoadedProfiles loaded = CRISP_TRY(LoadedProfiles::Read(host));
+  DefaultProfile out;
+  out.loaded = loaded.Contains(kDefaultApparmorProfile);
+  const std::string own = Cat(kDefaultApparmorProfile, "//", MarkOfText());
+  out.ours = out.loaded && loaded.Marks() == std::vector<std::string>{own};
+  return out;
 }
 
 // Without apparmor_parser nobody here can load a profile, and without securityfs (a node that is a
-// container itself) nobody can see one: then there is no default one.
+// container itself) nobody can see one: then there is no default one. Another text is better than
+// none.
 Result<std::string> EnsureDefaultProfile(const HostFacts& host, Reaper* reaper) {
-  const auto loaded = IsLoaded(kDefaultApparmorProfile, host);
-  if (loaded.status().code() == Code::kNotFound) {
+  const auto found = FindDefaultProfile(host);
+  if (found.status().code() == Code::kNotFound) {
     log::Warning("no default AppArmor profile: securityfs is not mounted",
                  {{"missing", host.apparmor_profiles}});
     return std::string();
   }
-  if (CRISP_TRY(loaded)) return std::string(kDefaultApparmorProfile);
-  RunOptions run;
-  run.argv = {"apparmor_parser", "--add", "--skip-cache"};
-  run.env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
-  run.stdin_data = kDefaultProfileText;
-  run.deadline = MonoNow() + kLoadTime;
-  run.reaper = reaper;
-  auto output = Run(run);
-  if (!output.ok() && output.status().code() == Code::kNotFound) {
-    log::Warning("no default AppArmor profile: apparmor_parser is not installed", {});
+  const bool loaded = CRISP_TRY(found).loaded;
+  if (found->ours) return std::string(kDefaultApparmorProfile);
+  const Status status = LoadDefaultProfile(host, reaper);
+  if (!status.ok() && loaded) {
+    log::Warning("the default AppArmor profile is not that of this crisp", {{"why", status}});
+  } else if (status.code() == Code::kNotFound) {
+    log::Warning("no default AppArmor profile", {{"why", status}});
     return std::string();
-  }
-  CRISP_RETURN_IF_ERROR(output.status());
-  // A parallel container may have loaded it meanwhile; then --add fails and that is fine.
-  if (!CRISP_TRY(IsLoaded(kDefaultApparmorProfile, host))) {
-    return Internal("apparmor_parser could not load ", kDefaultApparmorProfile, ": ",
-                    Trim(output->stderr_data));
+  } else {
+    CRISP_RETURN_IF_ERROR(status);
   }
   return std::string(kDefaultApparmorProfile);
 }
@@ -100,6 +183,18 @@ Result<RequestedProfile> Requested(const ContainerRequest& request) {
 
 }  // namespace
 
+void RefreshDefaultApparmor(const HostFacts& host, Reaper* reaper) {
+  if (!host.apparmor) return;
+  const auto found = FindDefaultProfile(host);
+  if (!found.ok() || !found->loaded || found->ours) return;
+  const Status status = LoadDefaultProfile(host, reaper);
+  if (status.ok()) {
+    log::Info("default AppArmor profile replaced", {{"profile", kDefaultApparmorProfile}});
+  } else {
+    log::Warning("the default AppArmor profile is not that of this crisp", {{"why", status}});
+  }
+}
+
 Result<std::string> ResolveApparmor(const ContainerRequest& request, const HostFacts& host) {
   using Type = RequestedProfile::Type;
   RequestedProfile profile = CRISP_TRY(Requested(request));
@@ -114,8 +209,10 @@ Result<std::string> ResolveApparmor(const ContainerRequest& request, const HostF
   std::string name = profile.localhost_ref;
   if (name.starts_with(kLocalhost)) name.erase(0, kLocalhost.size());
   if (name.empty()) return InvalidArgument("apparmor: localhost_ref is empty");
-  const bool loaded = CRISP_TRY(IsLoaded(name, host).Wrap("apparmor: profile '", name, "'"));
-  if (!loaded) return NotFound("apparmor: profile '", name, "' is not loaded on this host");
+  const LoadedProfiles loaded =
+      CRISP_TRY(LoadedProfiles::Read(host).Wrap("apparmor: profile '", name, "'"));
+  if (!loaded.Contains(name))
+    return NotFound("apparmor: profile '", name, "' is not loaded on this host");
   return name;
 }
 

@@ -45,7 +45,7 @@ Status FillFromHost(const CdiDeviceNode& node, Device* device) {
   return OkStatus();
 }
 
-Status AddNode(const CdiDeviceNode& node, bool privileged, Spec* spec) {
+Status AddNode(const CdiDeviceNode& node, bool may_use_all, Spec* spec) {
   Device device;
   device.path = CleanContainerPath(node.path);
   device.type = KernelType(node.type);
@@ -56,7 +56,7 @@ Status AddNode(const CdiDeviceNode& node, bool privileged, Spec* spec) {
   device.uid = node.uid.value_or(spec->process.user.uid);
   device.gid = node.gid.value_or(spec->process.user.gid);
   CRISP_RETURN_IF_ERROR(FillFromHost(node, &device));
-  if (!privileged && device.type != 'p' && node.permissions != "none") {
+  if (!may_use_all && device.type != 'p' && node.permissions != "none") {
     spec->resources.devices.push_back({true, device.type, device.major, device.minor,
                                        node.permissions.empty() ? "rwm" : node.permissions});
   }
@@ -182,7 +182,7 @@ Status CheckOneIntelRdt(const std::vector<CdiChange>& changes) {
 Status ApplyCdiEdits(const ContainerRequest& request, const CdiEdits& edits, Spec* spec) {
   for (const std::string& entry : edits.env) SetVariable(entry, &spec->process.env);
   for (const CdiDeviceNode& node : edits.device_nodes) {
-    CRISP_RETURN_IF_ERROR(AddNode(node, request.privileged, spec));
+    CRISP_RETURN_IF_ERROR(AddNode(node, HasHostDevices(request), spec));
   }
   for (const CdiMount& mount : edits.mounts) CRISP_RETURN_IF_ERROR(AddMount(mount, spec));
   if (!edits.mounts.empty()) {

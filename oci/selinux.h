@@ -96,9 +96,10 @@ class LabelAccess {
   virtual int Set(const std::string& path, bool follow, const std::string& label) const;
 };
 
-// Sets `label` on `path` and all below it that has another one, not through symlinks. Left alone
-// are directories of the system itself (/, /etc, /usr...) under whatever name, because relabelling
-// them would break the host, and file systems of the kernel; without labels (NFS, FAT) there is
+// Sets `label` on `path` and all below it that has another one, not through symlinks, but into what
+// is mounted there: the container sees it as well (rbind). Left alone are directories of the system
+// itself (/, /etc, /usr...) under whatever name, because relabelling them would break the host, and
+// file systems of the kernel, all with what is below them; without labels (NFS, FAT) there is
 // nothing to do. After a failure a part has the new label.
 Status RelabelTree(const std::string& path, const std::string& label,
                    const LabelAccess& access = LabelAccess());

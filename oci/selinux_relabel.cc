@@ -8,7 +8,10 @@
 #include <algorithm>
 #include <array>
 #include <climits>
+#include <map>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/core/tree_walk.h"
 #include "oci/selinux.h"
@@ -19,20 +22,22 @@ namespace {
 constexpr const char* kAttribute = "security.selinux";
 
 // By identity, because a bind mount or a mapped copy gives them other names.
-bool IsOfTheSystem(const struct stat& top) {
+std::vector<std::pair<dev_t, ino_t>> SystemsOwn() {
   static constexpr std::array<const char*, 32> kSystem = {
       "/",           "/bin",     "/boot",    "/dev",     "/etc",       "/etc/passwd", "/etc/pki",
       "/etc/shadow", "/etc/ssl", "/home",    "/lib",     "/lib64",     "/media",      "/mnt",
       "/opt",        "/proc",    "/root",    "/run",     "/sbin",      "/srv",        "/sys",
       "/tmp",        "/usr",     "/usr/bin", "/usr/lib", "/usr/local", "/usr/sbin",   "/usr/share",
       "/var",        "/var/lib", "/var/log", "/var/tmp"};
-  return std::any_of(kSystem.begin(), kSystem.end(), [&top](const char* path) {
+  std::vector<std::pair<dev_t, ino_t>> out;
+  for (const char* path : kSystem) {
     struct stat st {};
-    return ::stat(path, &st) == 0 && st.st_dev == top.st_dev && st.st_ino == top.st_ino;
-  });
+    if (::stat(path, &st) == 0) out.emplace_back(st.st_dev, st.st_ino);
+  }
+  return out;
 }
 
-bool IsOfTheKernel(int fd) {
+bool IsKernelFilesystem(int fd) {
   struct statfs st {};
   if (::fstatfs(fd, &st) != 0) return false;
   for (const long type : {long{PROC_SUPER_MAGIC}, long{SYSFS_MAGIC}, long{CGROUP_SUPER_MAGIC},
@@ -41,6 +46,34 @@ bool IsOfTheKernel(int fd) {
   }
   return false;
 }
+
+// What keeps its label wherever it is met: as the volume itself or mounted somewhere below it.
+class LeftAlone {
+ public:
+  // `fd`: of the file, O_PATH is enough.
+  bool Contains(int fd, const struct stat& st) {
+    if (IsOfTheSystem(st)) return true;
+    const auto known = kernels_.find(st.st_dev);
+    if (known != kernels_.end()) return known->second;
+    return kernels_[st.st_dev] = IsKernelFilesystem(fd);
+  }
+  bool Contains(int dir, const std::string& name, const struct stat& st) {
+    if (IsOfTheSystem(st)) return true;
+    const auto known = kernels_.find(st.st_dev);
+    if (known != kernels_.end()) return known->second;
+    const auto opened = OpenAt(dir, name, O_PATH | O_NOFOLLOW);
+    return opened.ok() && Contains(opened->get(), st);
+  }
+
+ private:
+  bool IsOfTheSystem(const struct stat& st) const {
+    return std::find(system_.begin(), system_.end(), std::pair(st.st_dev, st.st_ino)) !=
+           system_.end();
+  }
+
+  const std::vector<std::pair<dev_t, ino_t>> system_ = SystemsOwn();
+  std::map<dev_t, bool> kernels_;  // whether a file system is the kernel's
+};
 
 // File systems without labels say ENOTSUP; a file may be gone by now.
 bool IsNothingToDo(int error) { return error == ENOTSUP || error == ENOENT; }
@@ -83,18 +116,20 @@ Status RelabelTree(const std::string& path, const std::string& label, const Labe
   const UniqueFd top = CRISP_TRY(OpenFile(path, O_PATH | O_NOFOLLOW).Wrap("relabel"));
   struct stat st {};
   if (::fstat(top.get(), &st) != 0) return Errno("stat ", path);
-  if (S_ISLNK(st.st_mode) || IsOfTheSystem(st) || IsOfTheKernel(top.get())) return OkStatus();
+  LeftAlone left_alone;
+  if (S_ISLNK(st.st_mode) || left_alone.Contains(top.get(), st)) return OkStatus();
   CRISP_RETURN_IF_ERROR(SetLabel(access, Cat("/proc/self/fd/", top.get()), /*follow=*/true, label)
                             .Wrap("relabel ", path));
   if (!S_ISDIR(st.st_mode)) return OkStatus();
   UniqueFd directory =
       CRISP_TRY(OpenAt(top.get(), ".", O_RDONLY | O_DIRECTORY).Wrap("relabel ", path));
-  return WalkTree(DirFd(std::move(directory)),
-                  [&](int dir, const std::string& name, const struct stat&) {
-                    return SetLabel(access, Cat("/proc/self/fd/", dir, "/", name),
-                                    /*follow=*/false, label)
-                        .Wrap("relabel ", JoinPath(PathOf(dir), name));
-                  });
+  const auto visit = [&](int dir, const std::string& name, const struct stat& at) {
+    if (left_alone.Contains(dir, name, at)) return OkStatus();
+    return SetLabel(access, Cat("/proc/self/fd/", dir, "/", name), /*follow=*/false, label)
+        .Wrap("relabel ", JoinPath(PathOf(dir), name));
+  };
+  const auto enter = [&](int fd, const struct stat& at) { return !left_alone.Contains(fd, at); };
+  return WalkTree(DirFd(std::move(directory)), visit, enter);
 }
 
 }  // namespace crisp::oci

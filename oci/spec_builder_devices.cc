@@ -126,7 +126,7 @@ Result<std::vector<Device>> RequestedNodes(const RequestedDevice& requested) {
 Status AddRequested(const ContainerRequest& request, const RequestedDevice& requested, Spec* spec) {
   const std::string access = CRISP_TRY(CheckPermissions(requested.permissions));
   for (Device& device : CRISP_TRY(RequestedNodes(requested))) {
-    if (!request.privileged) {
+    if (!HasHostDevices(request)) {
       spec->resources.devices.push_back({true, device.type, device.major, device.minor, access});
     }
     // The numbers that the pod asks for, as the peers: names and the image's user do not count.
@@ -149,8 +149,13 @@ std::string NameOf(const RequestedDevice& device) {
 
 Status CheckDevice(const RequestedDevice& device) { return RequestedNodes(device).status(); }
 
+bool HasHostDevices(const ContainerRequest& request) {
+  return request.privileged &&
+         (request.handler == nullptr || !request.handler->privileged_without_host_devices);
+}
+
 Status BuildDevices(const ContainerRequest& request, const HostFacts& host, Spec* spec) {
-  if (request.privileged) {
+  if (HasHostDevices(request)) {
     spec->resources.devices = {{true, 'a', {}, {}, "rwm"}};
     for (Device& device :
          CRISP_TRY(DevicesBelow(host.device_directory, "/dev", IsOwnInContainer))) {

@@ -48,6 +48,8 @@ std::map<std::string, std::string> HandlerAnnotations(const ContainerRequest& re
 // The hooks that administrators configured for containers like this.
 Status AddConfiguredHooks(const ContainerRequest& request, Spec* spec);
 
+// Whether the container gets, and may use, every device of the host.
+bool HasHostDevices(const ContainerRequest& request);
 // cri-contract 8.3.
 Status BuildDevices(const ContainerRequest& request, const HostFacts& host, Spec* spec);
 

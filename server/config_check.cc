@@ -44,9 +44,10 @@ CheckedPart CheckHandler(const config::Config& config, const std::string& name,
     if (status.ok() && !file->empty()) status = oci::CheckSeccompProfile(*file).Wrap(key);
   }
   if (status.ok()) return {Verdict::kGood, what + Describe(options, *features)};
-  // crispd starts without a handler that it found by itself, or that no pod needs by default.
-  const bool needed = name == config.default_runtime && !config.default_runtime_found;
-  return {needed ? Verdict::kBad : Verdict::kLeftOut, what + status.message()};
+  // Pods may ask for a handler that somebody named; crispd merely starts without it.
+  const bool named =
+      !config.runtimes_found || (name == config.default_runtime && !config.default_runtime_found);
+  return {named ? Verdict::kBad : Verdict::kLeftOut, what + status.message()};
 }
 
 void CheckHandlers(const config::Config& config, std::vector<CheckedPart>* out) {
@@ -55,8 +56,16 @@ void CheckHandlers(const config::Config& config, std::vector<CheckedPart>* out) 
     out->push_back({Verdict::kBad, Cat("cgroups: ", layout.status().message())});
     return;
   }
+  bool one_works = false;
   for (const auto& [name, unused] : config.runtimes) {
     out->push_back(CheckHandler(config, name, *layout));
+    one_works = one_works || out->back().verdict == Verdict::kGood;
+  }
+  if (!one_works) out->push_back({Verdict::kBad, "runtimes: none works here"});
+  if (!config.runtimes_found) return;
+  for (const char* name : config::kUsualRuntimes) {
+    if (config.runtimes.contains(name)) continue;
+    out->push_back({Verdict::kLeftOut, Cat("runtime ", name, ": not in PATH")});
   }
 }
 

@@ -14,7 +14,8 @@
 namespace crisp {
 
 struct CheckedPart {
-  // kLeftOut: crispd runs without it, as for a runtime that was merely found, or a CDI spec.
+  // kLeftOut: crispd runs without it and nobody has named it: a runtime that was merely found, a
+  // file of CDI specs.
   enum class Verdict { kGood, kLeftOut, kBad };
   Verdict verdict = Verdict::kGood;
   std::string text;  // "runtime crun: crun 1.8.1, /usr/bin/crun"

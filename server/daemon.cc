@@ -17,6 +17,7 @@
 #include "base/core/reaper.h"
 #include "base/lane.h"
 #include "base/telemetry.h"
+#include "oci/apparmor.h"
 #include "oci/cdi.h"
 #include "oci/hooks.h"
 #include "server/instance_lock.h"
@@ -33,6 +34,9 @@ namespace {
 constexpr size_t kMaxQueuedCalls = 4096;
 // No operation on a pod takes as long unless it waits for something that hangs.
 constexpr auto kStuckAfter = std::chrono::seconds(5);
+// Threads of the pull lane for each pull that may be at work: the others wait for a slow registry
+// or for their turn.
+constexpr int64_t kPullsForEachAtWork = 8;
 constexpr auto kEmptyHelpers = std::chrono::seconds(10);
 constexpr auto kHelperPatience = std::chrono::seconds(5);
 constexpr auto kSessionsEnd = std::chrono::seconds(3);  // streaming clients at a stop
@@ -319,7 +323,8 @@ Status Daemon::Parts::OpenRooms() {
                                   stuck_after);
   };
   work_lane = lane("work", c->lanes.work, kStuckAfter);
-  pull_lane = lane("pull", c->lanes.pull, Duration::max());  // pulls take long
+  // Pulls take long; who is stuck the image service knows.
+  pull_lane = lane("pull", c->lanes.pull * kPullsForEachAtWork, Duration::max());
   exec_lane = lane("exec", c->lanes.exec, kStuckAfter);
 
   hooks = std::make_unique<oci::HookCatalog>(c->hooks_dirs);
@@ -343,6 +348,8 @@ Status Daemon::Parts::OpenRooms() {
   pod_options.network = network.get();
   for (const auto& [name, runtime] : runtimes) pod_options.runtimes[name] = runtime.get();
   pods = CRISP_TRY(pod::PodService::Open(std::move(pod_options)).Wrap("pods"));
+  // Behind the start: a compiler runs for it. Whom the lane refuses, the next container serves.
+  (void)work_lane->Submit([this] { oci::RefreshDefaultApparmor(oci::ReadHostFacts(), &reaper); });
   return OkStatus();
 }
 

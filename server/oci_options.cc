@@ -24,6 +24,7 @@ oci::RuntimeOptions ToRuntimeOptions(const config::Config& config, const std::st
   }
   out.seccomp_profile = runtime.seccomp_profile;
   out.privileged_seccomp_profile = runtime.privileged_seccomp_profile;
+  out.privileged_without_host_devices = runtime.privileged_without_host_devices;
   return out;
 }
 

@@ -17,7 +17,7 @@ constexpr size_t kMaxDepth = 1 << 20;
 
 class Walk {
  public:
-  explicit Walk(const TreeVisitor& visit) : visit_(visit) {}
+  Walk(const TreeVisitor& visit, const TreeGate& enter) : visit_(visit), enter_(enter) {}
 
   Status Run(const DirFd& top) {
     CRISP_RETURN_IF_ERROR(Enter(top.get(), "."));
@@ -58,6 +58,7 @@ class Walk {
     }
     struct stat st {};
     if (::fstat(opened->get(), &st) != 0) return Errno("stat ", name);
+    if (!frames_.empty() && enter_ && !enter_(opened->get(), st)) return OkStatus();
     if (frames_.size() >= kHeldLevels) frames_.back().level.reset();
     Frame& frame = frames_.emplace_back();
     frame.device = st.st_dev;
@@ -117,12 +118,15 @@ class Walk {
   }
 
   const TreeVisitor& visit_;
+  const TreeGate& enter_;
   std::vector<Frame> frames_;
   UniqueFd left_;
 };
 
 }  // namespace
 
-Status WalkTree(const DirFd& top, const TreeVisitor& visit) { return Walk(visit).Run(top); }
+Status WalkTree(const DirFd& top, const TreeVisitor& visit, const TreeGate& enter) {
+  return Walk(visit, enter).Run(top);
+}
 
 }  // namespace crisp

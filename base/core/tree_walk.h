@@ -1,7 +1,8 @@
 // WalkTree: every entry below a directory, for trees that a container changes meanwhile.
 //
 // Contract: no symlink is followed and no path is looked up twice: what is visited is below `top`,
-//           however directories are swapped for links during the walk. Mounts are walked into.
+//           however directories are swapped for links during the walk. Mounts are walked into,
+//           unless `enter` says no.
 //           Whoever fills the tree decides neither about memory (a directory is read piece by
 //           piece), nor about stack or descriptors (at most 33 are open, whatever the depth; below
 //           the 32nd level one goes up by ".." and compares where that leads).
@@ -24,7 +25,10 @@ namespace crisp {
 using TreeVisitor =
     std::function<Status(int dir_fd, const std::string& name, const struct stat& st)>;
 
-Status WalkTree(const DirFd& top, const TreeVisitor& visit);
+// Whether the walk goes into a directory below `top`, which is open as `fd`. Empty: into all.
+using TreeGate = std::function<bool(int fd, const struct stat& st)>;
+
+Status WalkTree(const DirFd& top, const TreeVisitor& visit, const TreeGate& enter = {});
 
 }  // namespace crisp
 

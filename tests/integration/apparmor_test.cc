@@ -100,7 +100,16 @@ class ApparmorTest : public PodTest {
   }
 
   void UnloadAll() {
-    for (const std::string& name : LoadedNames()) Parser("--remove", Cat("profile ", name, " {}"));
+    for (const std::string& name : LoadedNames()) {
+      if (name.find("//") != std::string::npos) continue;  // it goes with its parent
+      Parser("--remove", Cat("profile ", name, " {}"));
+    }
+  }
+
+  void UnmarkDefaultProfile() {
+    for (const std::string& mark : Marks()) {
+      EXPECT_THAT(WriteControlFile(AT_FDCWD, Cat(kSecurityFs, "/.remove"), mark), IsOk());
+    }
   }
 
   void Parser(const std::string& what, const std::string& text) {
@@ -118,6 +127,14 @@ class ApparmorTest : public PodTest {
       names.insert(text.substr(at, text.find(" (", at) - at));
     }
     return names;
+  }
+  // The default profile's children, which tell whose text it has.
+  std::set<std::string> Marks() {
+    std::set<std::string> out;
+    for (const std::string& name : LoadedNames()) {
+      if (name.starts_with("crisp-default//")) out.insert(name);
+    }
+    return out;
   }
   // Directories of the default profile: each load makes one with another number.
   std::set<std::string> DefaultProfiles() {
@@ -192,6 +209,38 @@ TEST_P(ApparmorTest, TheDefaultProfileIsLoadedOnce) {
   }
   Start(Config(Profile::RuntimeDefault));
   EXPECT_EQ(DefaultProfiles(), loaded);
+}
+
+// At the next container, or at the start of a daemon; for running containers as well.
+TEST_P(ApparmorTest, TheDefaultProfileOfAnotherVersionIsReplaced) {
+  const std::string runs = Start(ShellConfig(
+      "runs",
+      "while :; do (: >>/proc/sysrq-trigger) 2>/dev/null && echo open >/new || echo refused >/new; "
+      "mv /new /state; sleep 0.1; done"));
+  const auto sees = [&](const std::string& word) {
+    return Eventually([&] { return Shell(runs, "cat /state 2>/dev/null; true") == word + "\n"; });
+  };
+  EXPECT_TRUE(sees("refused"));
+  const std::set<std::string> ours = Marks();
+  EXPECT_THAT(ours, SizeIs(1));
+  // Without a mark, as before there were any; and with that of another version.
+  for (const char* mark : {"", "  profile text-0000000000000001 {}\n"}) {
+    for (const bool restart : {false, true}) {
+      UnmarkDefaultProfile();
+      Parser("--replace",
+             Cat("profile crisp-default flags=(attach_disconnected,mediate_deleted) {",
+                 "\n  file,\n  capability,\n  network,\n  signal,\n  ptrace,\n", mark, "}\n"));
+      EXPECT_TRUE(sees("open"));
+      if (restart) {
+        KillAndRestart();
+      } else {
+        Start(Config(Profile::RuntimeDefault));
+      }
+      EXPECT_TRUE(sees("refused"));
+      EXPECT_TRUE(Eventually([&] { return Marks() == ours; }));
+      EXPECT_EQ(Shell(runs, kShow), kDefault);
+    }
+  }
 }
 
 // Process 1 has it as an exec has it; without a word about AppArmor it is the default.

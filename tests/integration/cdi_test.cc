@@ -246,9 +246,39 @@ TEST_P(CdiTest, HandlerSettings) {
 
   Write("base.json", "{\"mounts\": 1}");
   const RunOutput check = Must(daemon().Crisp({"config", "check"}));
-  EXPECT_THAT(check.stdout_data, AllOf(HasSubstr("left out  runtime special: "),
-                                       HasSubstr("/mounts: allowed: a list")));
+  EXPECT_THAT(check.stdout_data,
+              AllOf(HasSubstr("wrong  runtime special: "), HasSubstr("/mounts: allowed: a list")));
   Write("base.json", "{}");
+}
+
+// privileged_without_host_devices: all else that privileged means stays.
+TEST_P(CdiTest, PrivilegedWithoutHostDevices) {
+  ASSERT_EQ(::mknod(daemon().Path("node").c_str(), S_IFCHR | 0600, makedev(1, 11)), 0);  // kmsg
+  const std::string program = FindProgram(GetParam());
+  Configure(Cat("runtimes:\n  bare:\n    path: ", program,
+                "\n    privileged_without_host_devices: true\n"));
+  const auto nodes = [&](const std::string& handler) {
+    sandbox_ = SandboxConfig(Cat("pod-", handler));
+    sandbox_.mutable_linux()->mutable_security_context()->set_privileged(true);
+    pod_ = RunPod(sandbox_, handler);
+    auto config = ContainerConfig("c", {"top"});
+    config.mutable_linux()->mutable_security_context()->set_privileged(true);
+    const std::string id = Start(config);
+    EXPECT_EQ(Shell(id, "mount -t tmpfs none /mnt && : >/dev/null && echo works"), "works\n");
+    // Made by itself: may be there, but not be opened.
+    std::string out = Shell(id, "mknod /kmsg c 1 11; (: >/kmsg) 2>/dev/null && echo opened || :");
+    config.mutable_metadata()->set_name("asks");
+    auto* device = config.add_devices();
+    device->set_host_path(daemon().Path("node"));
+    device->set_container_path("/dev/asked");
+    device->set_permissions("w");
+    out += Shell(Start(config), "(: >/dev/asked) && echo asked");
+    if (PathExists("/dev/kmsg")) out += Shell(id, "test -c /dev/kmsg && echo there || :");
+    return out;
+  };
+  const std::string there = PathExists("/dev/kmsg") ? "there\n" : "";
+  EXPECT_EQ(nodes(GetParam()), Cat("opened\nasked\n", there));
+  EXPECT_EQ(nodes("bare"), "asked\n");
 }
 
 TEST_P(CdiTest, DevicesOfConfigurationAndTheirOwner) {

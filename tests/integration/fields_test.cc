@@ -5,6 +5,8 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include <map>
+
 #include "base/cgroup_dir.h"
 #include "base/core/file.h"
 #include "base/core/mount.h"
@@ -211,21 +213,54 @@ TEST_P(FieldsTest, DevicesAndTheirPermissions) {
   ExpectRefused(config, "rx");
 }
 
+// proc_pid_oom_score_adj(5): CAP_SYS_RESOURCE.
+bool MayLowerOomScore() {
+  const std::string status = Must(ReadFile("/proc/self/status"));
+  const uint64_t effective =
+      std::stoull(status.substr(status.find("CapEff:\t") + 8, 16), nullptr, 16);
+  return (effective >> 24 & 1) != 0;
+}
+
 TEST_P(FieldsTest, OomScoreIsClampedWhereItCannotBeLowered) {
   auto config = ContainerConfig("c", {"top"});
   config.mutable_linux()->mutable_resources()->set_oom_score_adj(-998);
   const std::string id = Start(config);
   const int score = std::stoi(Shell(id, "cat /proc/1/oom_score_adj"));
-  const std::string status = Must(ReadFile("/proc/self/status"));
-  const uint64_t effective =
-      std::stoull(status.substr(status.find("CapEff:\t") + 8, 16), nullptr, 16);
-  const bool may_lower = (effective >> 24 & 1) != 0;  // CAP_SYS_RESOURCE
   const int daemons = std::stoi(Must(ReadFile(Cat("/proc/", daemon().pid(), "/oom_score_adj"))));
-  EXPECT_EQ(score, may_lower ? -998 : daemons);
+  EXPECT_EQ(score, MayLowerOomScore() ? -998 : daemons);
   EXPECT_EQ(StatusOf(id).resources().linux().oom_score_adj(), -998) << "as it was asked for";
   config.mutable_metadata()->set_name("wrong");
   config.mutable_linux()->mutable_resources()->set_oom_score_adj(1001);
   ExpectRefused(config, "oom_score_adj: 1001");
+}
+
+// Of process 1, of what it starts, and of execs, also by the next daemon.
+TEST_P(FieldsTest, NegativeOomScores) {
+  if (!MayLowerOomScore()) GTEST_SKIP() << "needs CAP_SYS_RESOURCE";
+  std::map<std::string, std::string> expected;
+  for (const int score : {-998, -1, 0, 1000}) {
+    for (const int user : {0, 1000}) {
+      auto config =
+          ShellConfig(Cat("c", user, "-", score), "sleep 1000 & echo $! >/tmp/child; wait");
+      Context(&config)->mutable_run_as_user()->set_value(user);
+      config.mutable_linux()->mutable_resources()->set_oom_score_adj(score);
+      expected[Start(config)] = Cat(score, "\n", score, "\n", score, "\n");
+    }
+  }
+  const char* const script =
+      "until [ -s /tmp/child ]; do sleep 0.05; done; cd /proc; "
+      "cat 1/oom_score_adj $(cat /tmp/child)/oom_score_adj self/oom_score_adj";
+  const auto check = [&] {
+    for (const auto& [id, scores] : expected) EXPECT_EQ(Shell(id, script), scores);
+  };
+  check();
+  v1::UpdateContainerResourcesRequest update;
+  update.set_container_id(expected.begin()->first);
+  update.mutable_linux()->set_cpu_shares(512);
+  EXPECT_THAT(client().Call(update), IsOk());
+  check();
+  KillAndRestart();
+  check();
 }
 
 TEST_P(FieldsTest, SwapAndHugepages) {

@@ -33,6 +33,27 @@ TEST(TreeWalk, MeetsEverythingOnceAndFollowsNoLink) {
   EXPECT_EQ(Names(dir.path()), (std::set<std::string>{"a", "b", "file", "link"}));
 }
 
+TEST(TreeWalk, AClosedDirectoryIsMetAndNotEntered) {
+  TempDir dir;
+  ASSERT_TRUE(EnsureDirectory(dir / "a/closed/below").ok());
+  ASSERT_TRUE(EnsureDirectory(dir / "a/open/beside").ok());
+  struct stat closed {};
+  ASSERT_EQ(::stat((dir / "a/closed").c_str(), &closed), 0);
+  std::set<std::string> names;
+  const auto visit = [&names](int, const std::string& name, const struct stat&) {
+    names.insert(name);
+    return OkStatus();
+  };
+  const auto enter = [&closed](int fd, const struct stat& st) {
+    struct stat same {};
+    EXPECT_EQ(::fstat(fd, &same), 0);
+    EXPECT_EQ(same.st_ino, st.st_ino);
+    return st.st_ino != closed.st_ino;
+  };
+  ASSERT_TRUE(WalkTree(DirFd::Open(dir.path()).value(), visit, enter).ok());
+  EXPECT_EQ(names, (std::set<std::string>{"a", "closed", "open", "beside"}));
+}
+
 TEST(TreeWalk, ManyEntriesAndManyDirectories) {
   TempDir dir;
   std::set<std::string> expected;

@@ -56,6 +56,22 @@ TEST_F(CdiTest, EditsOfTheFileComeOnce) {
   EXPECT_THAT(spec_.process.user.additional_gids, ElementsAre(5));
 }
 
+// A privileged container has a rule for all devices; one whose handler leaves out the host's has
+// not.
+TEST_F(CdiTest, RulesOfPrivilegedContainers) {
+  files_.Write("first/a.json", OneDevice("x", R"({"deviceNodes": [{"path": "/dev/x", "type": "c",
+                                                  "major": 1, "minor": 3, "permissions": "r"}]})"));
+  RuntimeOptions handler;
+  request_.handler = &handler;
+  request_.privileged = true;
+  ASSERT_TRUE(Apply({"v/gpu=x"}).ok());
+  EXPECT_THAT(spec_.resources.devices, IsEmpty());
+  handler.privileged_without_host_devices = true;
+  ASSERT_TRUE(Apply({"v/gpu=x"}).ok());
+  ASSERT_THAT(spec_.resources.devices, SizeIs(1));
+  EXPECT_EQ(spec_.resources.devices[0].access, "r");
+}
+
 TEST_F(CdiTest, AnnotationsNameDevicesToo) {
   files_.Write("first/a.json", OneDevice("x", R"({"env": ["X=1"]})"));
   files_.Write("second/b.json", OneDevice("y", R"({"env": ["Y=1"]})", "{}", "v/net"));

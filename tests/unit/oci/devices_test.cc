@@ -153,5 +153,24 @@ TEST_F(DevicesTest, PrivilegedGetsTheHosts) {
   EXPECT_TRUE(found_null);
 }
 
+TEST_F(DevicesTest, PrivilegedWithoutTheHosts) {
+  RuntimeOptions handler;
+  request_.handler = &handler;
+  request_.privileged = true;
+  EXPECT_THAT(Build()->resources.devices, SizeIs(1)) << "by default as without a handler";
+  handler.privileged_without_host_devices = true;
+  const auto plain = Build();
+  ASSERT_TRUE(plain.ok()) << plain.status().ToString();
+  EXPECT_THAT(plain->devices, IsEmpty());
+  EXPECT_FALSE(plain->resources.devices[0].allow);
+  request_.devices = {{"/dev/mine", "/dev/zero", "r"}};
+  const auto spec = Build();
+  ASSERT_TRUE(spec.ok()) << spec.status().ToString();
+  ASSERT_THAT(spec->devices, SizeIs(1));
+  EXPECT_EQ(spec->devices[0].path, "/dev/mine");
+  EXPECT_EQ(spec->resources.devices.size(), plain->resources.devices.size() + 1);
+  EXPECT_EQ(spec->resources.devices.back().access, "r");
+}
+
 }  // namespace
 }  // namespace crisp::oci

@@ -4,11 +4,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 
 #include <map>
 
+#include "base/core/mount.h"
+#include "base/core/own_thread.h"
 #include "oci/spec_parts.h"
 #include "test_rootfs.h"
 
@@ -371,6 +375,32 @@ TEST_F(RelabelTest, TheSystemIsLeftAlone) {
   FakeLabels labels;  // /etc under another name
   EXPECT_TRUE(RelabelTree("/proc/self/root/etc", "l", labels).ok());
   EXPECT_THAT(labels.written, IsEmpty());
+}
+
+// A container sees what is mounted below its volume, so that is relabelled too, but no part of the
+// system that somebody shows there.
+TEST_F(RelabelTest, MountsBelow) {
+  FakeLabels labels;
+  const auto relabel = [&]() -> Status {
+    if (::unshare(CLONE_FS | CLONE_NEWNS) != 0) return Errno("unshare");
+    CRISP_RETURN_IF_ERROR(Mount("none", "/", "", MS_REC | MS_PRIVATE, ""));
+    for (const char* name : {"/disk", "/copy", "/system", "/kernel"}) {
+      std::filesystem::create_directory(top_ + name);
+    }
+    CRISP_RETURN_IF_ERROR(Mount("none", top_ + "/disk", "tmpfs", 0, "size=1m"));
+    std::filesystem::create_directory(top_ + "/disk/below");
+    CRISP_RETURN_IF_ERROR(BindMount(files_.path() + "/outside", top_ + "/copy"));
+    CRISP_RETURN_IF_ERROR(BindMount("/etc", top_ + "/system"));
+    CRISP_RETURN_IF_ERROR(BindMount("/proc/sys", top_ + "/kernel"));
+    return RelabelTree(top_, "l", labels);
+  };
+  const Status status = RunOnOwnThread(relabel);
+  if (labels.written.empty()) GTEST_SKIP() << "mounting needs root: " << status.ToString();
+  EXPECT_TRUE(status.ok()) << status.ToString();
+  EXPECT_THAT(labels.written,
+              UnorderedElementsAre(top_, top_ + "/a", top_ + "/a/b", top_ + "/link", top_ + "/dir",
+                                   top_ + "/disk", top_ + "/disk/below", top_ + "/copy",
+                                   top_ + "/copy/file"));
 }
 
 TEST_F(RelabelTest, RealAttributes) {

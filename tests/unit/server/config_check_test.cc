@@ -62,8 +62,9 @@ TEST_F(ConfigCheckTest, HandlersThatDoNot) {
   config_.runtimes["own"].base_spec = Path("base.json");
   Write("base.json", "{\"mounts\": 1}");
   auto parts = CheckConfig(config_);
-  EXPECT_THAT(parts, Contains(Is(Verdict::kLeftOut, "runtime other: ")));
+  EXPECT_THAT(parts, Contains(Is(Verdict::kBad, "runtime other: ")));
   EXPECT_THAT(parts, Contains(Is(Verdict::kBad, "base.json: /mounts: allowed: a list")));
+  EXPECT_THAT(parts, Contains(Is(Verdict::kBad, "runtimes: none works here")));
   Write("base.json", "{}");
   EXPECT_THAT(CheckConfig(config_), Contains(Is(Verdict::kGood, "runtime own")));
   config_.runtimes["own"].privileged_seccomp_profile = Path("none.json");
@@ -71,6 +72,25 @@ TEST_F(ConfigCheckTest, HandlersThatDoNot) {
   config_.runtimes["own"].privileged_seccomp_profile.clear();
   Write("own", "#!/bin/sh\necho no runtime\n", 0755);
   EXPECT_THAT(CheckConfig(config_), Contains(Is(Verdict::kBad, "printed 'no runtime'")));
+}
+
+// What the configuration names must work; what was merely found need not.
+TEST_F(ConfigCheckTest, HandlersThatNobodyNamed) {
+  config_.runtimes["crun"].path = Path("missing");
+  EXPECT_THAT(CheckConfig(config_), Contains(Is(Verdict::kBad, "runtime crun: ")));
+  config_.runtimes_found = true;
+  config_.default_runtime_found = true;
+  auto parts = CheckConfig(config_);
+  EXPECT_THAT(parts, Contains(Is(Verdict::kGood, "runtime own: ")));
+  EXPECT_THAT(parts, Contains(Is(Verdict::kLeftOut, "runtime crun: ")));
+  EXPECT_THAT(parts, Contains(Is(Verdict::kLeftOut, "runtime runc: not in PATH")));
+  EXPECT_THAT(parts, Not(Contains(Field(&CheckedPart::text, HasSubstr("none works")))));
+  config_.default_runtime = "crun";
+  config_.default_runtime_found = false;
+  EXPECT_THAT(CheckConfig(config_), Contains(Is(Verdict::kBad, "runtime crun: ")));
+  config_.default_runtime_found = true;
+  config_.runtimes.erase("own");
+  EXPECT_THAT(CheckConfig(config_), Contains(Is(Verdict::kBad, "runtimes: none works here")));
 }
 
 // Wherever the temporary directory is: with project quotas or, said so, without.
@@ -125,6 +145,9 @@ TEST_F(ConfigCheckTest, EverySettingOfAHandler) {
               AllOf(HasSubstr(": seccomp_profile"), HasSubstr("SCMP_ACT_DANCE")));
   EXPECT_THAT(found([&](auto* h) { h->privileged_seccomp_profile = Path("profile.json"); }),
               AllOf(HasSubstr("privileged_seccomp_profile"), HasSubstr("SCMP_ACT_DANCE")));
+  Write("other", "#!/bin/sh\n[ $1 = --version ] && { echo other version 2.1; exit 0; }\nexit 1\n",
+        0755);
+  EXPECT_THAT(found([&](auto* h) { h->path = Path("other"); }), HasSubstr("other features: "));
   // A monitor's environment reaches the program that is checked, too.
   Write("own",
         "#!/bin/sh\n[ \"$WANTED\" = yes ] || { echo no WANTED >&2; exit 3; }\n"
