@@ -24,7 +24,9 @@ std::string Dump(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-Result<CachedAttachment> Parse(const std::string& text) {
+}  // namespace
+
+Result<CachedAttachment> ParseAttachment(const std::string& text) {
   CRISP_RETURN_IF_ERROR(CheckJsonObject(text));
   const json file = ParseChecked(text);
   const auto version = file.find("crispCniCache");
@@ -49,7 +51,17 @@ Result<CachedAttachment> Parse(const std::string& text) {
   return out;
 }
 
-}  // namespace
+std::string AttachmentText(const CachedAttachment& attachment) {
+  json file = {{"crispCniCache", kFormatVersion},
+               {"ifname", kPodInterface},
+               {"netns", attachment.netns_path},
+               {"cniArgs", attachment.cni_args},
+               {"capabilities", ParseChecked(attachment.capability_arguments)},
+               {"config", ParseChecked(attachment.config.json)},
+               {"result", nullptr}};
+  if (!attachment.result.empty()) file["result"] = ParseChecked(attachment.result);
+  return Cat(Dump(file), '\n');
+}
 
 Result<AttachmentCache> AttachmentCache::Open(std::string dir) {
   const DirFd opened = CRISP_TRY(DirFd::OpenOrCreate(dir, 0700).Wrap("cni cache"));
@@ -65,21 +77,13 @@ std::string AttachmentCache::PathOf(const SandboxId& sandbox) const {
 }
 
 Status AttachmentCache::Write(const SandboxId& sandbox, const CachedAttachment& attachment) const {
-  json file = {{"crispCniCache", kFormatVersion},
-               {"ifname", kPodInterface},
-               {"netns", attachment.netns_path},
-               {"cniArgs", attachment.cni_args},
-               {"capabilities", ParseChecked(attachment.capability_arguments)},
-               {"config", ParseChecked(attachment.config.json)},
-               {"result", nullptr}};
-  if (!attachment.result.empty()) file["result"] = ParseChecked(attachment.result);
-  return WriteFileAtomically(PathOf(sandbox), Cat(Dump(file), '\n'), 0600).Wrap("cni cache");
+  return WriteFileAtomically(PathOf(sandbox), AttachmentText(attachment), 0600).Wrap("cni cache");
 }
 
 Result<CachedAttachment> AttachmentCache::Read(const SandboxId& sandbox) const {
   const std::string path = PathOf(sandbox);
   const std::string text = CRISP_TRY(ReadFile(path).Wrap("cni cache"));
-  auto parsed = Parse(text);
+  auto parsed = ParseAttachment(text);
   if (parsed.ok()) return parsed;
   return std::move(parsed).status().WithCode(Code::kDataLoss).Wrap("cni cache ", path);
 }

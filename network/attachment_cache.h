@@ -29,6 +29,10 @@ struct CachedAttachment {
   std::string result;  // JSON object; empty until ADD is done
 };
 
+// The file's text. What is read is kInvalidArgument or kDataLoss when it is not of the format.
+std::string AttachmentText(const CachedAttachment& attachment);
+Result<CachedAttachment> ParseAttachment(const std::string& text);
+
 class AttachmentCache {
  public:
   // Makes the directory and removes temporary files of a predecessor that was killed.

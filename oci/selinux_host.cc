@@ -1,10 +1,9 @@
 // What the host says of SELinux: whether there is one, and what its policy calls things.
 #include <sys/vfs.h>
 
-#include <string_view>
-
 #include "base/core/file.h"
 #include "base/log.h"
+#include "oci/lxc_contexts.h"
 #include "oci/selinux.h"
 #include "oci/selinux_context.h"
 
@@ -19,62 +18,14 @@ bool HostHasSelinux(const SelinuxPlaces& places) {
   return st.f_type == places.magic && PathExists(JoinPath(places.filesystem, "enforce"));
 }
 
-// The value of "key = value" in a line; empty without one.
-std::string_view ValueOf(std::string_view line, std::string_view* key) {
-  const std::string_view text = Trim(line);
-  const size_t equals = text.find('=');
-  if (text.empty() || text.front() == '#' || equals == std::string_view::npos) return {};
-  *key = Trim(text.substr(0, equals));
-  std::string_view value = Trim(text.substr(equals + 1));
-  if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
-    value = value.substr(1, value.size() - 2);
-  }
-  return value;
-}
-
-template <typename Visit>
-Status ForEachValue(std::string_view text, Visit&& visit) {
-  while (!text.empty()) {
-    const size_t end = text.find('\n');
-    std::string_view key;
-    const std::string_view value = ValueOf(text.substr(0, end), &key);
-    if (!value.empty()) CRISP_RETURN_IF_ERROR(visit(key, value));
-    text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
-  }
-  return OkStatus();
-}
-
-// SELINUXTYPE of selinux/config: the policy's directory beside it.
+// The policy's directory below `configuration`.
 std::string PolicyName(const std::string& configuration) {
-  std::string name = "targeted";
   const auto text = ReadFile(JoinPath(configuration, "config"), kMaxFile_bytes);
-  if (!text.ok()) return name;
-  (void)ForEachValue(*text, [&name](std::string_view key, std::string_view value) {
-    if (key == "SELINUXTYPE" && value.find('/') == std::string_view::npos) name = value;
-    return OkStatus();
-  });
-  return name;
+  return ParsePolicyName(text.ok() ? *text : std::string());
 }
 
 Status ReadContexts(const std::string& path, SelinuxHost* out) {
-  const std::string text = CRISP_TRY(ReadFile(path, kMaxFile_bytes));
-  const std::pair<std::string_view, std::string*> known[] = {{"process", &out->process},
-                                                             {"file", &out->file},
-                                                             {"ro_file", &out->ro_file},
-                                                             {"init_process", &out->init_process},
-                                                             {"kvm_process", &out->kvm_process}};
-  return ForEachValue(text, [&](std::string_view key, std::string_view value) -> Status {
-    for (const auto& [name, target] : known) {
-      if (key != name) continue;
-      const auto context = ParseSelinuxContext(value, out->mls);
-      if (!context) {
-        return InvalidArgument(path, ": ", key, ": '", value, "' is no context (user:role:type",
-                               out->mls ? ":level)" : ")");
-      }
-      *target = ToText(*context);
-    }
-    return OkStatus();
-  });
+  return ParseLxcContexts(CRISP_TRY(ReadFile(path, kMaxFile_bytes)), path, out);
 }
 
 // "0": the kernel takes no context with a level.

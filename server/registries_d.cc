@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/core/dir_fd.h"
+#include "base/core/file.h"
 #include "server/config/value.h"
 #include "server/config/yaml_reader.h"
 
@@ -58,7 +59,9 @@ Status AddSection(const std::string& scope, const Value& section, Lookasides* ou
                          ": another file has it, too; one section per scope is allowed");
 }
 
-Status AddFile(const std::string& text, const std::string& file, Lookasides* out) {
+}  // namespace
+
+Status AddRegistriesD(const std::string& text, const std::string& file, Lookasides* out) {
   const Value document = CRISP_TRY(config::ReadYaml(text, file));
   for (const auto& [key, value] : document.entries) {
     if (key == "default-docker") {
@@ -77,8 +80,6 @@ Status AddFile(const std::string& text, const std::string& file, Lookasides* out
   return OkStatus();
 }
 
-}  // namespace
-
 Result<Lookasides> ReadRegistriesD(const std::string& dir) {
   Lookasides out;
   const auto opened = dir.empty() ? Result<DirFd>(NotFound("registries.d")) : DirFd::Open(dir);
@@ -89,7 +90,7 @@ Result<Lookasides> ReadRegistriesD(const std::string& dir) {
       if (!name.ends_with(".yaml")) continue;
       const std::string path = JoinPath(dir, name);
       CRISP_RETURN_IF_ERROR(
-          AddFile(CRISP_TRY(ReadFileAt(opened->get(), name, kMaxFileBytes)), path, &out));
+          AddRegistriesD(CRISP_TRY(ReadFileAt(opened->get(), name, kMaxFileBytes)), path, &out));
     }
   } else if (opened.status().code() != Code::kNotFound) {
     return opened.status();

@@ -21,6 +21,10 @@ namespace crisp {
 // By scope; "" is the default. `dir` empty: the default alone.
 Result<std::map<std::string, image::Lookaside>> ReadRegistriesD(const std::string& dir);
 
+// Adds the sections of one file, which messages call `file`; some may be there after a failure.
+Status AddRegistriesD(const std::string& text, const std::string& file,
+                      std::map<std::string, image::Lookaside>* out);
+
 }  // namespace crisp
 
 #endif  // CRISP_SERVER_REGISTRIES_D_H_

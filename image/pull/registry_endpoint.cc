@@ -4,49 +4,13 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include <algorithm>
-
 #include "base/core/file.h"
-#include "image/json_text.h"
-#include "image/pull/layer_path.h"
+#include "image/pull/registry_answer.h"
 
 namespace crisp::image {
 namespace {
 
-constexpr size_t kMaxTokenBytes = 1u << 20;
 constexpr size_t kMaxAuthorityBytes = 16u << 20;
-
-// The registry's own words (distribution-spec "Error Codes"), made harmless; empty when there are
-// none.
-std::string ErrorDetail(const std::string& body) {
-  const auto json = ParseJson(body, "error");
-  if (!json.ok()) return {};
-  const Json* errors = FindMember(*json, "errors");
-  if (errors == nullptr || !errors->is_array() || errors->empty()) return {};
-  const auto code = StringMember(errors->front(), "code");
-  const auto message = StringMember(errors->front(), "message");
-  if (!code.ok() || !message.ok()) return {};
-  return Cat(": ", PrintablePath(*code), ": ", PrintablePath(*message));
-}
-
-// What may stand in a header without becoming another one.
-bool IsToken(const std::string& text) {
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
-}
-
-// RFC 9110 section 10.2.3: seconds, or a date.
-Duration ParseRetryAfter(const std::string& text) {
-  if (text.empty()) return Duration::zero();
-  if (text.size() < 10 && text.find_first_not_of("0123456789") == std::string::npos) {
-    return std::chrono::seconds(std::stol(text));
-  }
-  tm parts{};
-  const char* end = ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
-  if (end == nullptr || *end != '\0') return Duration::zero();
-  const time_t left = ::timegm(&parts) - ::time(nullptr);
-  return std::chrono::seconds(std::clamp<time_t>(left, 0, 24 * 3600));
-}
 
 // Authorities beside the system's: Debian's and Fedora's bundle.
 Result<std::string> SystemAuthorities() {
@@ -65,7 +29,7 @@ Result<std::string> SystemAuthorities() {
 Status RegistryEndpoint::FromHttp(const HttpResponse& response) {
   const std::string text = Cat("HTTP ", response.status, ErrorDetail(response.body));
   if (response.status == 429 || response.status == 503) {
-    const Duration after = ParseRetryAfter(response.Header("retry-after"));
+    const Duration after = ParseRetryAfter(response.Header("retry-after"), ::time(nullptr));
     if (after > Duration::zero()) {
       const MonoTime now = MonoNow();
       not_before_ = now + after;
@@ -89,7 +53,7 @@ Status RegistryEndpoint::FromHttp(const HttpResponse& response) {
 }
 
 RegistryEndpoint::RegistryEndpoint(PullerEndpoint options) : options_(std::move(options)) {
-  if (IsToken(options_.auth.registry_token)) {
+  if (IsHeaderToken(options_.auth.registry_token)) {
     authorization_ = "Bearer " + options_.auth.registry_token;
   }
   for (const auto& [name, value] : options_.options.headers) {
@@ -217,14 +181,7 @@ Result<std::string> RegistryEndpoint::FetchToken(HttpClient& client, const AuthC
     bare.status = response.status == 400 ? 401 : response.status;
     return FromHttp(bare).Wrap("token server ", PrintableUrl(realm));
   }
-  const Json json = CRISP_TRY(
-      ParseJson(response.body, "token", kMaxTokenBytes).Wrap("token server ", PrintableUrl(realm)));
-  std::string token = CRISP_TRY(StringMember(json, "token"));
-  if (token.empty()) token = CRISP_TRY(StringMember(json, "access_token"));
-  if (!IsToken(token)) {
-    return InvalidArgument("token server ", PrintableUrl(realm), ": the answer has no token");
-  }
-  return token;
+  return ParseTokenAnswer(response.body).Wrap("token server ", PrintableUrl(realm));
 }
 
 }  // namespace crisp::image

@@ -1,22 +1,11 @@
 #include "server/streaming/spdy_forward.h"
 
-#include <charconv>
 #include <utility>
 
 #include "base/log.h"
+#include "server/streaming/forward_stream.h"
 
 namespace crisp::streaming {
-namespace {
-
-// 1 to 65535, or 0.
-uint16_t ParsePort(std::string_view text) {
-  uint16_t port = 0;
-  const char* const end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, port);
-  return parsed.ec == std::errc() && parsed.ptr == end ? port : uint16_t{0};
-}
-
-}  // namespace
 
 class SpdyForward::Handle final : public Channels {
  public:
@@ -93,25 +82,19 @@ std::shared_ptr<SpdyForward::Pair> SpdyForward::GetPair(const std::string& key, 
 }
 
 void SpdyForward::OnStream(spdy::StreamId id, const spdy::Headers& headers, bool fin) {
-  const auto type = headers.Find("streamtype");
-  const uint16_t port = ParsePort(headers.Find("port").value_or(""));
-  const bool is_error = type == "error";
-  if (port == 0 || (!is_error && type != "data")) {
-    return engine_.Reset(id, spdy::ResetStatus::kProtocolError);
-  }
+  const auto stream = ParseForwardStream(id, headers);
+  if (!stream) return engine_.Reset(id, spdy::ResetStatus::kProtocolError);
   if (!engine_.Reply(id).ok()) return;
-  // Ancient clients send no request id: their data stream follows the error stream.
-  const std::string key(
-      headers.Find("requestid").value_or(std::to_string(is_error || id < 2 ? id : id - 2)));
-  const std::shared_ptr<Pair> pair = GetPair(key, port);
-  spdy::StreamId& place = is_error ? pair->error : pair->data;
+  const std::shared_ptr<Pair> pair = GetPair(stream->request, stream->port);
+  spdy::StreamId& place = stream->is_error ? pair->error : pair->data;
   if (place != 0) {
     engine_.Reset(id, spdy::ResetStatus::kProtocolError);
-    return Refuse(pair, Cat("the ", *type, " stream of request ", key, " exists already"));
+    return Refuse(pair, Cat("the ", stream->is_error ? "error" : "data", " stream of request ",
+                            stream->request, " exists already"));
   }
   place = id;
   by_stream_[id] = pair;
-  if (fin && !is_error) pair->delivery->End(Channel::kData);
+  if (fin && !stream->is_error) pair->delivery->End(Channel::kData);
   if (!pair->complete()) return;
   pair->deadline.Cancel();
   ready_.push_back(pair);

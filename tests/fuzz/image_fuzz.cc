@@ -7,6 +7,7 @@
 #include "image/pull/artifact.h"
 #include "image/pull/auth_challenge.h"
 #include "image/pull/content_range.h"
+#include "image/pull/registry_answer.h"
 #include "image/puller_protocol.h"
 #include "image/reference.h"
 
@@ -108,6 +109,43 @@ CRISP_FUZZ(auth_challenge) {
       CRISP_REQUIRE(challenge.Param(name) == value);
     }
   }
+}
+
+// The words of a registry, which end up in messages and logs.
+CRISP_FUZZ(registry_error) {
+  const std::string detail = ErrorDetail(input);
+  CRISP_REQUIRE(detail.empty() || (detail.starts_with(": ") && detail.size() > 4));
+  CRISP_REQUIRE(detail.size() < 2000);
+  for (char c : detail) CRISP_REQUIRE(c >= ' ' && c < 127);
+}
+
+CRISP_FUZZ(token_answer) {
+  const Result<std::string> token = ParseTokenAnswer(input);
+  if (!token.ok()) {
+    CRISP_REQUIRE(token.status().code() == Code::kInvalidArgument);
+    // Nothing of the answer is in it.
+    CRISP_REQUIRE(!token.status().message().empty() && token.status().message().size() < 80);
+    return;
+  }
+  CRISP_REQUIRE(!token->empty() && token->size() <= input.size());
+  for (char c : *token) CRISP_REQUIRE(c > ' ' && c < 127);
+  Json answer;
+  answer["access_token"] = *token;
+  const Result<std::string> again = ParseTokenAnswer(DumpJson(answer));
+  CRISP_REQUIRE(again.ok() || token->size() + 20 > kMaxTokenBytes / 2);  // quotes are escaped
+  if (again.ok()) CRISP_REQUIRE(*again == *token);
+}
+
+CRISP_FUZZ(retry_after) {
+  constexpr time_t kNow = 1764000000;  // Mon, 24 Nov 2025 16:00:00 GMT
+  const std::string text(input);
+  const Duration after = ParseRetryAfter(text, kNow);
+  CRISP_REQUIRE(after >= Duration::zero() && after < std::chrono::seconds(1000000000));
+  const bool seconds = text.find_first_not_of("0123456789") == std::string::npos;
+  CRISP_REQUIRE(seconds || after <= std::chrono::hours(24));
+  // A date comes nearer, seconds do not.
+  const Duration later = ParseRetryAfter(text, kNow + 60);
+  CRISP_REQUIRE(seconds ? later == after : later <= after);
 }
 
 CRISP_FUZZ(content_range) {

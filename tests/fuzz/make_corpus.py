@@ -41,6 +41,25 @@ def each(target, texts):
         seed(target, f"{number:02}", text)
 
 
+# --- base -----------------------------------------------------------------------------------------
+def stat(name=b"sh", state=b"S", parent=b"17", session=b"43", flags=b"4194560", start=b"987654321", pid=b"42"):
+    """/proc/<pid>/stat, to field 24."""
+    return b"%s (%s) %s %s 42 %s 34816 -1 %s 1 2 3 4 5 6 -7 8 20 0 1 0 %s 12345678 90\n" % (
+        pid, name, state, parent, session, flags, start)
+
+
+each("process_stat", [
+    stat(), stat(name=b""), stat(name=b"a) Z 1 1 1 0 -1 4 (b"), stat(name=b")))"), stat(name=b"x\ny ("),
+    stat(name=b"\xff\0\x1b[31m"), stat(name=stat()), stat(state=b"Z", session=b"-1", flags=b"4228364"),
+    stat(state=b"SS"), stat(state=b""), stat(parent=b"2147483648"), stat(parent=b"+1"), stat(session=b"-2147483649"),
+    stat(flags=b"-1"), stat(flags=b"4294967296"), stat(start=b"18446744073709551615"),
+    stat(start=b"18446744073709551616"), stat(start=b""), stat(start=b"0x10"), stat()[:-13], stat()[:-14],
+    stat().replace(b" ", b"  "), stat().replace(b" ", b"\t"), b"42 (sh", b")", b") S 1", b") " * 30])
+each("process_cgroups", [
+    "12:pids:/kubepods/pod1/c1\n11:cpu,cpuacct:/kubepods/pod1\n5:name=systemd:/init.scope\n0::/x\n", "0::/",
+    "0::/kubepods.slice/crio-0123.scope (deleted)\n", "4:pids:/a:b::c\n", "4:pids:/../../x\n", "4:pids:\n:::\n",
+    "4:,cpu,,:/a\n", "4:pids:/a\r\n\n\n5:", b"4:pids:/\0\xff\n", ":cpu:/a", "4:" + "c," * 500 + ":/a\n"])
+
 # --- image ----------------------------------------------------------------------------------------
 each("reference", [
     "nginx", "nginx:1.25", "library/nginx", "docker.io/library/nginx:latest", "localhost/x",
@@ -94,6 +113,24 @@ each("auth_challenge", [
     "Bearer realm=,service=,,", 'Negotiate abc==, Basic realm="z"', ", ,", "Bearer =x", '"', "a=b",
     'Bearer realm = "x" , service= y'])
 
+each("registry_error", [
+    {"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown", "detail": {"Tag": "x"}}]},
+    {"errors": [{"code": "TOOMANYREQUESTS"}, {"code": "DENIED", "message": "second"}]}, {"errors": []},
+    {"errors": [{"code": "A\r\nSet-Cookie: x", "message": "\u001b[2J\u202e\u00e4" * 100}]}, {"errors": [1, None]},
+    {"errors": [{"code": 1, "message": []}]}, {"errors": {"code": "X"}}, {"errors": [{"code": "", "message": ""}]},
+    "<html>502 Bad Gateway</html>", b'{"errors":[{"code":"\xff","message":"x"}]}',
+    '{"errors":[{"message":"\\u0000\\ud800"}]}', '{"errors":' + "[" * 100, "null"])
+each("token_answer", [
+    {"token": "abc.def-_~+/=", "expires_in": 300, "issued_at": "2026-01-02T03:04:05Z"}, {"access_token": "t"},
+    {"token": "", "access_token": "second"}, {"token": None, "access_token": "x"}, {"token": "a", "access_token": 1},
+    {"token": "a\r\nHost: b"}, {"token": "a b"}, {"token": "\u00e4"}, {"token": "\u0000"}, {"token": '"\\'},
+    {"token": 1}, {"token": ["a"]}, {}, [], "", "token=abc", '{"token":"a","token":"b"}', '{"token":"x"} {"token":"y"}'])
+each("retry_after", [
+    "0", "1", "86400", "999999999", "1000000000", "99999999999999999999", "-1", "+1", " 1", "1.5", "0x10", "00000001",
+    "Mon, 24 Nov 2025 16:01:00 GMT", "Mon, 24 Nov 2025 15:59:59 GMT", "Tue, 25 Nov 2025 16:00:00 GMT",
+    "Fri, 31 Dec 9999 23:59:59 GMT", "Thu, 01 Jan 1970 00:00:00 GMT", "Mon, 31 Feb 2026 24:61:61 GMT",
+    "Mon, 24 Nov 2025 16:01:00 UTC", "Mon, 24 Nov 2025 16:01:00 GMT ", b"Mon, 24 Nov 2025 16:01:00 GMT\0x", b"1\0",
+    "Monday, 24-Nov-25 16:01:00 GMT", "Mon Nov 24 16:01:00 2025", "Mon, 24 Nov 99999 16:01:00 GMT"])
 each("content_range", [
     "bytes 0-8388607/268435456", "bytes 7-9/*", "bytes */10", "bytes 9-7/10", "bytes 0-10/10", "bytes 1-",
     "Bytes 0-0/1", "bytes -1-2/3", "bytes 0-99999999999999999999/*", "items 0-1/2", "bytes 1-2/3, bytes 4-5/6"])
@@ -515,6 +552,16 @@ seed("base_spec", "types", {"process": [], "mounts": {}})
 seed("base_spec", "hooks", {"hooks": {"prestart": 1}})
 seed("base_spec", "mounts", {"mounts": [{"destination": 1}]})
 seed("base_spec", "process", {"process": {"user": 5, "env": ["x"]}})
+each("lxc_contexts", [
+    'process = "system_u:system_r:container_t:s0"\ncontent = "system_u:object_r:virt_var_lib_t:s0"\n'
+    'file = "system_u:object_r:container_file_t:s0"\nro_file="system_u:object_r:container_ro_file_t:s0"\n'
+    'sandbox_kvm_process = "x"\ninit_process = "system_u:system_r:container_init_t:s0"\n'
+    'kvm_process = system_u:system_r:container_kvm_t:s0-s0:c0.c1023\n',
+    "process = u:r:t\n", "file = u:r:t:s0:c1,c2\r\n", "process = \"u:r:t:s0\nfile = u:r:t:s0\"\n", "process = u:r::s0\n",
+    "process == u:r:t:s0\n", "# process = x\n\n = y\nprocess=\nprocess=\"\"\n", b"process = u:r:t\0:s0\n",
+    "SELINUX=enforcing\nSELINUXTYPE=mine\n", "SELINUXTYPE=../../elsewhere\n", "SELINUXTYPE=..\n", "SELINUXTYPE=.",
+    "SELINUXTYPE = \"a b\" \n", b"SELINUXTYPE=x\0/../y\n", "process = u:r:t:s0,c1\n", "process = u:r:t:s0:c1.\n",
+    "file = " + "u" * 3000 + ":r:t:s0\n"])
 seed("base_spec", "pointers", {"linux": {"a/b": {"~": 1}}, "~0": [], "": {"": {}}})
 
 
@@ -620,6 +667,24 @@ each("cni_failure", [
     "\n" + json.dumps({"cniVersion": "1.0.0", "code": 3, "msg": "unknown container", "details": "d"}),
     "stderr text\n{\"code\": 11, \"msg\": \"try again\"}", "panic: x\n", "\n", "a\n{\"code\":\"7\",\"msg\":7}",
     "\n{\"code\":1e300,\"msg\":\"m\"}", "\n[]", b"\xff\n{\"msg\":\"\xff\"}", "\n{\"code\":-4294967293}"])
+cached = {"crispCniCache": 1, "ifname": "eth0", "netns": "/run/crisp/ns/x/net", "cniArgs": "IgnoreUnknown=1;K=v",
+          "capabilities": {"portMappings": [{"hostPort": 80, "containerPort": 8080, "protocol": "tcp"}]},
+          "config": {"cniVersion": "1.0.0", "name": "net", "plugins": [bridge]}, "result": result}
+seed("attachment_cache", "full", cached)
+seed("attachment_cache", "before_add", dict(cached, result=None))
+seed("attachment_cache", "version", dict(cached, crispCniCache=2))
+seed("attachment_cache", "version_float", dict(cached, crispCniCache=1.0))
+seed("attachment_cache", "version_text", dict(cached, crispCniCache="1" * 500))
+seed("attachment_cache", "cut", json.dumps(cached)[:200])
+seed("attachment_cache", "types", dict(cached, netns=None, cniArgs=[], capabilities=[], result="x"))
+seed("attachment_cache", "single", dict(cached, config=dict(bridge, cniVersion="1.0.0", name="one")))
+seed("attachment_cache", "numbers", dict(cached, capabilities={"a": [2**64, -2**63, 1e308, -0.0, 5e-324]}))
+seed("attachment_cache", "nul", json.dumps(dict(cached, netns="/run/x\0y", cniArgs="K=\0;\u202e")))
+seed("attachment_cache", "twice", json.dumps(cached)[:-1] + ', "netns": "/other", "config": {}}')
+seed("attachment_cache", "deep", json.dumps(dict(cached, capabilities={"a": "@"})).replace(
+    '"@"', "[" * 61 + "]" * 61))
+seed("attachment_cache", "too_deep", json.dumps(dict(cached, capabilities={"a": "@"})).replace(
+    '"@"', "[" * 63 + "]" * 63))
 each("mount_table", [
     "29 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
     "30 29 0:26 / /proc rw,nosuid master:2 propagate_from:3 - proc proc rw\n",
@@ -650,6 +715,18 @@ each("yaml_json", [
     "a: 1\nb: 0660\nc: 0x1F\nd: -0o17\ne: 1.5e3\nf: 0.5\ng: .5\n", "a: yes\nb: true\nc: ~\nd:\ne: null\n",
     "a: '1'\nb: \"true\"\nc: !!str 5\n", "a: &x [1, 2]\nb: *x\n", "cdiVersion: 0.6.0\nkind: v/c\n", "a: \x00\n",
     "a: 99999999999999999999\nb: -9223372036854775808\nc: 1e999\n", "? [a]\n: b\n", "a: \u00e4\u2028\n", "{", "- 1\n"])
+each("pull_auth", [
+    "\n\ndXNlcjpwYXNz", "\nhttps://index.docker.io/v1/\ndXNlcjpwYXNzAAA=", "user\nregistry:5000/x\ndXNlcjpwYXNz", "\n\n",
+    "\nhttp://https://x\ndTpwOnE=", "\n://\nOg==", "\n\ndXNlcg==", "\n\n*", "\n\ndXNlcjpwYXNz\n", "\n\nAAA6AAAA",
+    b"\xff\n\xff\n\xff", "\nregistry-1.docker.io\n/+8=", "\nindex.docker.io\ndTpw=", "\n\nOnB3"])
+each("registries_d", [
+    "default-docker:\n  lookaside-staging: file:///staging\n", "", "docker:\n", "docker: {}\ndefault-docker: ~\n",
+    "docker:\n  q.io/a:\n    sigstore: https://old\n    lookaside: https://new\n  r.io:\n"
+    "    use-sigstore-attachments: false\n", "docker:\n  '':\n    lookaside: http://x\ndefault-docker:\n  lookaside: http://y\n",
+    "docker:\n  q.io: {lookaside: ftp://x}\n", "docker:\n  q.io: {lookaside: [https://x]}\n", "docker: [a]\n",
+    "docker:\n  q.io: {use-sigstore-attachments: yes}\n", "docker:\n  q.io: {a: b}\n", "dockre: {}\n", "default-docker: x\n",
+    "docker: &a\n  x: &b {lookaside: 'file:///\\0'}\n  y: *b\n", "docker: {x: {}, x: {}}\n", "docker: {[a]: {}}\n",
+    "docker:\n  x: {lookaside: \"https://\\x00\\n\"}\n", "- docker\n", "docker: {x: {lookaside: https://a,", "a: &a [*a]\n"])
 each("config", [
     "root: /var/lib/crisp\nstate: /run/crisp\nlog:\n  level: debug\n",
     "runtimes:\n  default: runc\n  handlers:\n    runc:\n      path: /usr/bin/runc\n", "a: 1\na: 2\n",
@@ -720,6 +797,13 @@ each("spdy_headers", [
     block(), block((b"streamtype", b"error")), block((b"A", b""), (b"b", b"x\0y\0")), block((b"", b"x")),
     block((b"a", b"1"), (b"a", b"2")), block((b"a", b"1")) + b"x", struct.pack(">I", 2) + block()[4:],
     struct.pack(">II", 1, 0xfffffffc), block(*[(b"h%d" % i, b"v") for i in range(101)])])
+each("forward_stream", [
+    block((b"port", b"80"), (b"requestid", b"0"), (b"streamtype", b"error")), block((b"port", b"65535"), (b"streamtype", b"data")),
+    block((b"Port", b"8080"), (b"streamType", b"data"), (b"requestID", b"")), block((b"port", b"0"), (b"streamtype", b"data")),
+    block((b"port", b"65536"), (b"streamtype", b"error")), block((b"port", b"+80"), (b"streamtype", b"error")),
+    block((b"port", b"80 "), (b"streamtype", b"data")), block((b"port", b"00080"), (b"streamtype", b"data")),
+    block((b"port", b"80"), (b"streamtype", b"stdin")), block((b"port", b"80\x0081"), (b"streamtype", b"data\0error")),
+    block((b"port", b"80"), (b"streamtype", b"error"), (b"requestid", b"\xff\r\n" * 40)), block((b"streamtype", b"data"))])
 each("spdy_session", [
     bytes([0, 1, 4, 1, 10, 1, 11, 1]), bytes([14, 0x81, 10, 0x81, 18, 1]), bytes([14, 0, 14, 0, 18, 0x81, 24, 0x83]),
     bytes([0, 0, 2, 1, 2, 1, 4, 1, 6, 1, 7, 1, 8, 0x81, 12, 0, 13, 0, 0, 0]), bytes([0, 0] * 20),

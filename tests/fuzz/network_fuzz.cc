@@ -1,8 +1,9 @@
-// CNI: configurations, results and failures of plugins, limits in annotations.
+// CNI: configurations, results and failures of plugins, cached attachments, limits in annotations.
 #include <arpa/inet.h>
 
 #include "base/core/child_process.h"
 #include "fuzz.h"
+#include "network/attachment_cache.h"
 #include "network/bandwidth.h"
 #include "network/cni_result.h"
 #include "network/json_check.h"
@@ -52,6 +53,25 @@ CRISP_FUZZ(cni_result) {
     CRISP_REQUIRE(chosen.ok() == !addresses->empty());
     if (chosen.ok()) CRISP_REQUIRE(chosen->additional.size() + 1 == addresses->size());
   }
+}
+
+CRISP_FUZZ(attachment_cache) {
+  const Result<CachedAttachment> attachment = ParseAttachment(std::string(input));
+  if (!attachment.ok()) {
+    const Code code = attachment.status().code();
+    CRISP_REQUIRE(code == Code::kInvalidArgument || code == Code::kDataLoss);
+    CRISP_REQUIRE(!attachment.status().message().empty());
+    return;
+  }
+  CRISP_REQUIRE(!attachment->config.plugins.empty());
+  CRISP_REQUIRE(CheckJsonObject(attachment->capability_arguments).ok());
+  CRISP_REQUIRE(attachment->result.empty() || CheckJsonObject(attachment->result).ok());
+  const std::string text = AttachmentText(*attachment);
+  const Result<CachedAttachment> again = ParseAttachment(text);
+  CRISP_REQUIRE(again.ok() && AttachmentText(*again) == text);
+  CRISP_REQUIRE(again->netns_path == attachment->netns_path);
+  CRISP_REQUIRE(again->cni_args == attachment->cni_args);
+  CRISP_REQUIRE(again->result == attachment->result);
 }
 
 CRISP_FUZZ(cni_failure) {

@@ -4,12 +4,14 @@
 #include "oci/base_spec.h"
 #include "oci/cdi_spec.h"
 #include "oci/hook_file.h"
+#include "oci/lxc_contexts.h"
 #include "oci/mount_table.h"
 #include "oci/runtime_errors.h"
 #include "oci/runtime_features.h"
 #include "oci/runtime_json.h"
 #include "oci/seccomp.h"
 #include "oci/seccomp_notify.h"
+#include "oci/selinux_context.h"
 #include "oci/spec.h"
 #include "oci/spec_builder.h"
 
@@ -166,6 +168,39 @@ CRISP_FUZZ(hook_file) {
     return;
   }
   CRISP_REQUIRE(!file->stages.empty() && file->hook.path.starts_with('/'));
+}
+
+// The contexts of an SELinux policy, and the name of its directory.
+CRISP_FUZZ(lxc_contexts) {
+  const std::string policy = ParsePolicyName(input);
+  CRISP_REQUIRE(!policy.empty() && policy != "." && policy != "..");
+  CRISP_REQUIRE(policy.find_first_of(std::string_view("/\n\0", 3)) == std::string::npos);
+  for (const bool mls : {true, false}) {
+    SelinuxHost host;
+    host.mls = mls;
+    const Status read = ParseLxcContexts(input, "f", &host);
+    if (!read.ok()) {
+      CRISP_REQUIRE(read.code() == Code::kInvalidArgument && read.message().starts_with("f: "));
+      continue;
+    }
+    // Written in the other style, they are the same.
+    SelinuxHost again;
+    again.mls = mls;
+    const std::string text =
+        Cat("# f\nprocess = \"", host.process, "\"\nfile=", host.file, "\nro_file =", host.ro_file,
+            "\n init_process= ", host.init_process, "\nkvm_process = \"", host.kvm_process, '"');
+    CRISP_REQUIRE(ParseLxcContexts(text, "again", &again).ok());
+    for (const auto& [first, second] :
+         {std::pair(&host.process, &again.process), std::pair(&host.file, &again.file),
+          std::pair(&host.ro_file, &again.ro_file),
+          std::pair(&host.init_process, &again.init_process),
+          std::pair(&host.kvm_process, &again.kvm_process)}) {
+      const auto context = ParseSelinuxContext(*first, mls);
+      CRISP_REQUIRE(context && ToText(*context) == *second);
+      CRISP_REQUIRE(!mls || *first == *second);
+      CRISP_REQUIRE(context->level.empty() == !mls);
+    }
+  }
 }
 
 CRISP_FUZZ(base_spec) {

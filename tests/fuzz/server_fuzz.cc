@@ -1,10 +1,14 @@
-// The daemon's configuration and its metrics endpoint.
+// The daemon's configuration, other files that it reads, credentials, its metrics endpoint.
+#include "base/base64.h"
 #include "fuzz.h"
+#include "image/registry/credentials.h"
 #include "server/config/blockio_file.h"
 #include "server/config/load.h"
 #include "server/config/yaml_json.h"
 #include "server/config/yaml_reader.h"
 #include "server/metrics/http_endpoint.h"
+#include "server/registries_d.h"
+#include "server/rpc/pull_auth.h"
 
 namespace crisp::config {
 namespace {
@@ -76,6 +80,64 @@ CRISP_FUZZ(yaml_json) {
 }
 
 }  // namespace crisp::config
+
+namespace crisp {
+
+CRISP_FUZZ(registries_d) {
+  std::map<std::string, image::Lookaside> sections;
+  const Status added = AddRegistriesD(std::string(input), "fuzz.yaml", &sections);
+  if (!added.ok()) {
+    CRISP_REQUIRE(added.code() == Code::kInvalidArgument);
+    CRISP_REQUIRE(added.message().starts_with("fuzz.yaml"));
+    return;
+  }
+  for (const auto& [scope, section] : sections) {
+    if (!section.url) continue;
+    CRISP_REQUIRE(section.url->starts_with("https://") || section.url->starts_with("http://") ||
+                  section.url->starts_with("file:///"));
+  }
+  // Each scope is in one file only.
+  const bool none = sections.empty();
+  CRISP_REQUIRE(AddRegistriesD(std::string(input), "again.yaml", &sections).ok() == none);
+}
+
+}  // namespace crisp
+
+namespace crisp::rpc {
+
+// A user, an address and what PullImage has as `auth`, a line each.
+CRISP_FUZZ(pull_auth) {
+  const fuzz::Parts first = fuzz::SplitLine(input);
+  const fuzz::Parts second = fuzz::SplitLine(first.rest);
+  ::runtime::v1::AuthConfig auth;
+  auth.set_username(std::string(first.first));
+  auth.set_server_address(std::string(second.first));
+  auth.set_auth(std::string(second.rest));
+  const std::string host = image::RegistryHostOf(auth.server_address());
+  CRISP_REQUIRE(host.find('/') == std::string::npos && image::RegistryHostOf(host) == host);
+
+  const Result<image::RegistryAuth> out = ToRegistryAuth(auth);
+  if (!out.ok()) {
+    CRISP_REQUIRE(out.status().code() == Code::kInvalidArgument && auth.username().empty());
+    // The same whatever the credentials are.
+    ::runtime::v1::AuthConfig other;
+    other.set_auth("*");
+    CRISP_REQUIRE(out.status().message() == ToRegistryAuth(other).status().message());
+    return;
+  }
+  if (!auth.username().empty() || auth.auth().empty()) {
+    CRISP_REQUIRE(out->username == auth.username() && out->password.empty());
+    return;
+  }
+  CRISP_REQUIRE(out->username.find(':') == std::string::npos && !out->password.ends_with('\0'));
+  CRISP_REQUIRE(out->username.size() + out->password.size() < auth.auth().size());
+  auth.set_auth(EncodeBase64(Cat(out->username, ':', out->password)));
+  const Result<image::RegistryAuth> again = ToRegistryAuth(auth);
+  CRISP_REQUIRE(again.ok());
+  CRISP_REQUIRE(again->username == out->username && again->password == out->password);
+}
+
+}  // namespace crisp::rpc
 
 namespace crisp::metrics {
 

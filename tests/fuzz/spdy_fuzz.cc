@@ -1,6 +1,8 @@
-// SPDY: raw bytes, header blocks, and a client that may do anything in its power.
+// SPDY: raw bytes, header blocks, a client that may do anything in its power, and what it says of
+// forwarded streams.
 #include "fuzz.h"
 #include "server/spdy/connection.h"
+#include "server/streaming/forward_stream.h"
 #include "tests/support/spdy_client.h"
 
 namespace crisp::spdy {
@@ -184,3 +186,28 @@ CRISP_FUZZ(spdy_session) {
 }
 
 }  // namespace crisp::spdy
+
+namespace crisp::streaming {
+
+CRISP_FUZZ(forward_stream) {
+  const Result<spdy::Headers> headers = spdy::ParseHeaders(input, 100);
+  if (!headers.ok()) return;
+  for (const spdy::StreamId id : {spdy::StreamId{1}, spdy::StreamId{3}, spdy::kMaxStreamId}) {
+    const auto stream = ParseForwardStream(id, *headers);
+    if (!stream) continue;
+    CRISP_REQUIRE(stream->port > 0);
+    const auto request = headers->Find("requestid");
+    CRISP_REQUIRE(request ? stream->request == *request : !stream->request.empty());
+    // The connection's other stream is found by it.
+    std::vector<spdy::Header> others = headers->all();
+    for (spdy::Header& header : others) {
+      if (header.name == "streamtype") header.values = {stream->is_error ? "data" : "error"};
+    }
+    const spdy::StreamId other_id = stream->is_error ? id + 2 : id < 2 ? id : id - 2;
+    const auto other = ParseForwardStream(other_id, spdy::Headers(others));
+    CRISP_REQUIRE(other && other->is_error != stream->is_error && other->port == stream->port);
+    CRISP_REQUIRE(other->request == stream->request);
+  }
+}
+
+}  // namespace crisp::streaming

@@ -1,0 +1,53 @@
+// What the kernel says of processes that chose their own names, in groups that others named.
+#include "base/core/process_stat.h"
+#include "base/process_cgroups.h"
+#include "fuzz.h"
+
+namespace crisp {
+namespace {
+
+bool Same(const ProcessStat& a, const ProcessStat& b) {
+  return a.state == b.state && a.parent == b.parent && a.session == b.session &&
+         a.flags == b.flags && a.start_time == b.start_time;
+}
+
+}  // namespace
+
+CRISP_FUZZ(process_stat) {
+  const Result<ProcessStat> stat = ParseProcessStat(input);
+  if (!stat.ok()) {
+    CRISP_REQUIRE(stat.status().code() == Code::kDataLoss && !stat.status().message().empty());
+    return;
+  }
+  // Another name, with a line in it, changes nothing.
+  const size_t name_end = input.rfind(')');
+  const Result<ProcessStat> renamed = ParseProcessStat(
+      Cat("1 (x) Z 1 1 1 0 -1 4 0 0 0 0 0 0 0 0 0 0 0 0 1 (", input.substr(name_end)));
+  CRISP_REQUIRE(renamed.ok() && Same(*renamed, *stat));
+  // Cut behind the name, the line says the same or nothing.
+  const size_t rest = input.size() - name_end;
+  for (size_t kept : {rest / 3, rest / 2, rest - 1}) {
+    const Result<ProcessStat> cut = ParseProcessStat(input.substr(0, name_end + kept));
+    if (kept > 0 && cut.ok()) CRISP_REQUIRE(Same(*cut, *stat));
+  }
+}
+
+CRISP_FUZZ(process_cgroups) {
+  std::string text;
+  const std::vector<ProcessCgroup> groups = ParseProcessCgroups(input);
+  for (const ProcessCgroup& group : groups) {
+    CRISP_REQUIRE(group.path.starts_with('/') && group.path.find('\n') == std::string::npos);
+    CRISP_REQUIRE(group.controllers.find_first_of(":\n") == std::string::npos);
+    CRISP_REQUIRE(group.Has(group.controllers.substr(0, group.controllers.find(','))));
+    text += Cat("1:", group.controllers, ':', group.path, '\n');
+  }
+  CRISP_REQUIRE(text.size() <= input.size() + 2 * groups.size() + 1);
+  const std::vector<ProcessCgroup> again = ParseProcessCgroups(text);
+  CRISP_REQUIRE(again.size() == groups.size());
+  for (size_t i = 0; i < groups.size(); ++i) {
+    CRISP_REQUIRE(again[i].controllers == groups[i].controllers);
+    CRISP_REQUIRE(again[i].path == groups[i].path);
+  }
+}
+
+}  // namespace crisp
