@@ -60,7 +60,7 @@ class ImageServiceImpl : public ImageService {
                                                      "Compressed bytes of layers received")),
         pulls_active_(options_.telemetry->GetGauge("crisp_image_pulls_active",
                                                    "Pulls and imports under way")),
-        slots_(options_.transfers),
+        slots_({options_.parallel_pulls, options_.transfers}),
         store_(std::move(store)),
         decryption_keys_path_(options_.decryption_keys_path) {
     auto resolver = RegistryResolver::Load(options_.registries, options_.registry_files);
@@ -80,8 +80,8 @@ class ImageServiceImpl : public ImageService {
     return FindBy(reference, /*hidden_too=*/false);
   }
   Result<std::string> Pull(const PullRequest& request) override;
-  Result<std::vector<std::string>> Import(const std::string& path,
-                                          const std::string& name) override;
+  Result<std::vector<std::string>> Import(const std::string& path, const std::string& name,
+                                          const CancelToken& cancel) override;
   std::vector<PullProgress> Pulls() const override;
   Status Export(const std::string& reference, const std::string& path,
                 const CancelToken& cancel) override;
@@ -268,7 +268,8 @@ Result<std::string> ImageServiceImpl::PullReference(const RegistryResolver& reso
 }
 
 Result<std::vector<std::string>> ImageServiceImpl::Import(const std::string& path,
-                                                          const std::string& name) {
+                                                          const std::string& name,
+                                                          const CancelToken& cancel) {
   if (!path.starts_with('/')) return InvalidArgument("import ", path, ": needs an absolute path");
   if (!name.empty()) (void)CRISP_TRY(Reference::Parse(name));
   PullerRequest puller = BaseRequest();
@@ -278,7 +279,7 @@ Result<std::vector<std::string>> ImageServiceImpl::Import(const std::string& pat
   const auto import = [&]() -> Result<std::vector<std::string>> {
     ActivePull active(*this, path, path);
     PullSession session(*store_, reservations_, slots_, SessionOptions(&active));
-    std::vector<NewImage> images = CRISP_TRY(session.Run(std::move(puller), {}));
+    std::vector<NewImage> images = CRISP_TRY(session.Run(std::move(puller), cancel));
     std::vector<std::string> ids;
     for (NewImage& image : images) {
       for (const std::string& one : image.report.names) {
@@ -286,6 +287,7 @@ Result<std::vector<std::string>> ImageServiceImpl::Import(const std::string& pat
       }
       ids.push_back(image.report.id);
     }
+    CRISP_RETURN_IF_ERROR(cancel.Check());
     CRISP_RETURN_IF_ERROR(store_->PublishImages(images));
     return ids;
   };

@@ -207,7 +207,8 @@ struct Options : Reloadable {
   std::string default_platform_os = "linux";
   std::string default_platform_arch;             // empty: this machine's
   int parallel_layers = 3;                       // of one pull
-  int transfers = 6;                             // layers of all pulls together
+  int transfers = 6;                             // of all pulls together; each has one
+  int parallel_pulls = 8;                        // without those that a registry keeps waiting
   int parallel_ranges = 4;                       // connections of one large layer; 1: no ranges
   int64_t max_layer_bytes = int64_t{256} << 30;  // uncompressed; a larger one is refused
   int pull_stall_seconds = 60;                   // a pull fails when nothing comes for so long
@@ -251,8 +252,8 @@ class ImageService {
   virtual Collected Collect() = 0;
   // Imports an OCI layout directory, an OCI archive or a docker-archive tarball. `name` overrides
   // the reference in the archive. Returns the image ids.
-  virtual Result<std::vector<std::string>> Import(const std::string& path,
-                                                  const std::string& name) = 0;
+  virtual Result<std::vector<std::string>> Import(const std::string& path, const std::string& name,
+                                                  const CancelToken& cancel) = 0;
   // Writes the image as an OCI archive to `path` on this host, atomically. Its layers get new
   // digests (pull/image_export.h). kNotFound: no such image.
   virtual Status Export(const std::string& reference, const std::string& path,

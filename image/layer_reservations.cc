@@ -3,12 +3,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace crisp::image {
 
-Result<MailboxPtr> Mailbox::Create() {
+Result<MailboxPtr> Mailbox::Create(std::string source) {
   UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!event) return Errno("eventfd");
-  return MailboxPtr(new Mailbox(std::move(event)));
+  return MailboxPtr(new Mailbox(std::move(event), std::move(source)));
 }
 
 void Mailbox::Post(Letter letter) {
@@ -36,11 +38,10 @@ bool LayerReservations::Reserve(const std::string& diff_id, const MailboxPtr& bo
   return false;
 }
 
-void LayerReservations::Done(const std::string& diff_id, const MailboxPtr& box,
-                             const LayerPtr& layer) {
+void LayerReservations::Done(const std::string& diff_id, const LayerPtr& layer) {
   std::lock_guard lock(mutex_);
   const auto it = reservations_.find(diff_id);
-  if (it == reservations_.end() || it->second.owner != box) return;
+  if (it == reservations_.end()) return;
   for (const Waiter& waiter : it->second.waiters) waiter.box->Post({waiter.index, layer});
   reservations_.erase(it);
 }
@@ -58,6 +59,37 @@ void LayerReservations::GiveUp(const std::string& diff_id, const MailboxPtr& box
   std::lock_guard lock(mutex_);
   const auto it = reservations_.find(diff_id);
   if (it != reservations_.end() && it->second.owner == box) PassOnLocked(it);
+}
+
+bool LayerReservations::Yield(const std::string& diff_id, const MailboxPtr& box, size_t index) {
+  std::lock_guard lock(mutex_);
+  const auto it = reservations_.find(diff_id);
+  if (it == reservations_.end() || it->second.owner != box) return false;
+  std::deque<Waiter>& waiters = it->second.waiters;
+  const auto next = std::find_if(waiters.begin(), waiters.end(),
+                                 [&](const Waiter& waiter) { return waiter.box != box; });
+  if (next == waiters.end()) return false;
+  it->second.owner = next->box;
+  next->box->Post({next->index, nullptr});
+  waiters.erase(next);
+  waiters.push_back({box, index});
+  return true;
+}
+
+void LayerReservations::PassOn(const MailboxPtr& box) {
+  std::lock_guard lock(mutex_);
+  for (auto& [diff_id, reservation] : reservations_) {
+    if (reservation.owner != box) continue;
+    reservation.slow_sources.insert(box->source());
+    std::deque<Waiter>& waiters = reservation.waiters;
+    const auto next = std::find_if(waiters.begin(), waiters.end(), [&](const Waiter& waiter) {
+      return !reservation.slow_sources.contains(waiter.box->source());
+    });
+    if (next == waiters.end()) continue;
+    reservation.owner = next->box;
+    next->box->Post({next->index, nullptr});
+    waiters.erase(next);
+  }
 }
 
 void LayerReservations::Leave(const MailboxPtr& box) {

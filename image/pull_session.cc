@@ -42,6 +42,11 @@ void SetTimeout(int fd) {
 
 Status Broken(std::string_view what) { return Internal("crisp-pull breaks the protocol: ", what); }
 
+// Pulls with the same one are as fast as each other. Empty: this machine.
+std::string SourceOf(const PullerRequest& request) {
+  return request.endpoints.empty() ? std::string() : request.endpoints[0].url;
+}
+
 }  // namespace
 
 PullSession::PullSession(ImageStore& store, LayerReservations& reservations, TransferSlots& slots,
@@ -62,8 +67,18 @@ PullSession::~PullSession() {
   if (!status.ok()) log::Warning("temporary directory of a pull stays", {{"error", status}});
 }
 
+Status PullSession::AwaitTurn(const CancelToken& cancel) {
+  slots_.Enter(mailbox_);
+  while (mailbox_->Take().empty()) {  // no other letter comes before
+    pollfd fds[] = {{mailbox_->fd(), POLLIN, 0}, {cancel.fd(), POLLIN, 0}};
+    const int n = ::poll(fds, 2, PollTimeoutMs(cancel.deadline()));
+    if (n < 0 && errno != EINTR) return Errno("wait for other pulls");
+    CRISP_RETURN_IF_ERROR(cancel.Check());
+  }
+  return OkStatus();
+}
+
 Status PullSession::Start(const PullerRequest& request) {
-  mailbox_ = CRISP_TRY(Mailbox::Create());
   CRISP_RETURN_IF_ERROR(EnsureDirectory(directory_, 0700));
   FdPair sockets = CRISP_TRY(MakeSocketPair(SOCK_STREAM));
   SpawnOptions spawn;
@@ -82,9 +97,12 @@ Status PullSession::Start(const PullerRequest& request) {
 
 Result<std::vector<NewImage>> PullSession::Run(PullerRequest request, const CancelToken& cancel) {
   CRISP_RETURN_IF_ERROR(cancel.Check());
+  mailbox_ = CRISP_TRY(Mailbox::Create(SourceOf(request)));
+  CRISP_RETURN_IF_ERROR(AwaitTurn(cancel));
   request.tmp_dir = directory_;
   request.layers_dir = store_.paths().layers();
   CRISP_RETURN_IF_ERROR(Start(request).Wrap("start ", options_.pull_binary));
+  if (request.operation == PullerRequest::Operation::kPull) pace_.emplace(MonoNow());
   CRISP_RETURN_IF_ERROR(Serve(cancel));
   (void)child_.Wait(MonoNow() + kExitTime);  // otherwise it is killed
   return std::move(images_);
@@ -100,9 +118,12 @@ Status PullSession::Check(PullerRequest request, Judge judge, const CancelToken&
 
 Status PullSession::Serve(const CancelToken& cancel) {
   while (!done_) {
+    JudgePace();
+    const MonoTime until =
+        pace_ ? std::min(cancel.deadline(), pace_->next_look()) : cancel.deadline();
     pollfd fds[] = {
         {socket_->get(), POLLIN, 0}, {mailbox_->fd(), POLLIN, 0}, {cancel.fd(), POLLIN, 0}};
-    const int n = ::poll(fds, 3, PollTimeoutMs(cancel.deadline()));
+    const int n = ::poll(fds, 3, PollTimeoutMs(until));
     if (n < 0 && errno != EINTR) return Errno("wait for crisp-pull");
     CRISP_RETURN_IF_ERROR(cancel.Check());
     if (n <= 0) continue;
@@ -128,6 +149,7 @@ Status PullSession::HandleMessage(const Json& message) {
   if (type == "tied") return HandleTied(message);
   if (type == "progress") {
     progress_.bytes_received = CRISP_TRY(IntMember(message, "received"));
+    held_ = std::chrono::microseconds(CRISP_TRY(IntMember(message, "held_us")));
     ReportProgress();
     return OkStatus();
   }
@@ -159,18 +181,17 @@ Status PullSession::HandlePlan(const Json& message) {
     }
   }
   plan.layers.resize(plan.diff_ids.size());
-  while (!plan_.granted.empty()) ReleaseSlot(*plan_.granted.begin());
   plan_ = std::move(plan);
   progress_.layers_total += plan_.layers.size();
   for (size_t i = 0; i < plan_.diff_ids.size(); ++i) {
-    if (LayerPtr layer = store_.FindLayer(plan_.diff_ids[i], plan_.chain_ids[i])) {
+    if (LayerPtr layer = FindLayer(i)) {
       CRISP_RETURN_IF_ERROR(AnswerHave(i, std::move(layer)));
       continue;
     }
     if (!reservations_.Reserve(plan_.diff_ids[i], mailbox_, i)) continue;
     // Its owner may have finished between the two looks.
-    if (LayerPtr layer = store_.FindLayer(plan_.diff_ids[i], plan_.chain_ids[i])) {
-      reservations_.Done(plan_.diff_ids[i], mailbox_, layer);
+    if (LayerPtr layer = FindLayer(i)) {
+      reservations_.Done(plan_.diff_ids[i], layer);
       CRISP_RETURN_IF_ERROR(AnswerHave(i, std::move(layer)));
     } else {
       plan_.wanted.insert(i);
@@ -181,26 +202,60 @@ Status PullSession::HandlePlan(const Json& message) {
   return GrantFetches();
 }
 
+LayerPtr PullSession::FindLayer(size_t index) const {
+  return store_.FindLayer(plan_.diff_ids[index], plan_.chain_ids[index]);
+}
+
 void PullSession::ReportProgress() {
   if (options_.progress) options_.progress(progress_);
 }
 
 // crisp-pull itself does not count layers that wait for their parents, and neither do we.
 Status PullSession::GrantFetches() {
-  while (!plan_.wanted.empty() &&
-         plan_.granted.size() < static_cast<size_t>(std::max(1, options_.parallel_layers)) &&
-         slots_.Take(mailbox_)) {
+  while (!plan_.wanted.empty() && plan_.granted.size() < held_slots_) {
     LayerAnswer answer;
     answer.layer = *plan_.wanted.begin();
     plan_.wanted.erase(answer.layer);
+    // Its owner of before may have brought it while it waited here for a slot.
+    if (LayerPtr layer = FindLayer(answer.layer)) {
+      progress_.bytes_total -= std::max<int64_t>(plan_.sizes[answer.layer], 0);
+      reservations_.Done(plan_.diff_ids[answer.layer], layer);
+      CRISP_RETURN_IF_ERROR(AnswerHave(answer.layer, std::move(layer)));
+      continue;
+    }
+    if (pace_ && plan_.granted.empty()) pace_->Restart(MonoNow(), Seen());
     plan_.granted.insert(answer.layer);
     CRISP_RETURN_IF_ERROR(SendAnswer(answer));
   }
+  const auto most = static_cast<size_t>(std::max(1, options_.parallel_layers));
+  if (!plan_.wanted.empty() && held_slots_ < most) slots_.AskForMore(mailbox_);
+  GiveSlotsBack();
   return OkStatus();
 }
 
-void PullSession::ReleaseSlot(size_t index) {
-  if (plan_.granted.erase(index) > 0) slots_.Give(mailbox_);
+void PullSession::GiveSlotsBack() {
+  for (; held_slots_ > std::max<size_t>(1, plan_.granted.size()); --held_slots_) {
+    slots_.GiveBack(mailbox_);
+  }
+}
+
+void PullSession::JudgePace() {
+  if (!pace_ || MonoNow() < pace_->next_look()) return;
+  const bool unpacks = !plan_.granted.empty() && progress_.bytes_received >= progress_.bytes_total;
+  const bool slow = pace_->IsSlow(MonoNow(), Seen(), unpacks);
+  const bool was_slow = std::exchange(slow_, slow);
+  if (slow != was_slow) slots_.SetSlow(mailbox_, slow);
+  if (slow) YieldWanted();
+  // What has been begun is fetched twice from here on: not for one hiccup.
+  if (slow && was_slow) reservations_.PassOn(mailbox_);
+}
+
+void PullSession::YieldWanted() {
+  std::erase_if(plan_.wanted, [this](size_t index) {
+    if (!reservations_.Yield(plan_.diff_ids[index], mailbox_, index)) return false;
+    progress_.bytes_total -= std::max<int64_t>(plan_.sizes[index], 0);  // until it comes back
+    return true;
+  });
 }
 
 Status PullSession::AnswerHave(size_t index, LayerPtr layer) {
@@ -223,7 +278,8 @@ Status PullSession::SendAnswer(const LayerAnswer& answer) {
 
 Status PullSession::DeliverLetters() {
   for (Mailbox::Letter& letter : mailbox_->Take()) {
-    if (letter.index >= plan_.layers.size()) continue;  // a slot; or of an earlier image
+    if (letter.index == TransferSlots::kOneMore) ++held_slots_;
+    if (letter.index >= plan_.layers.size()) continue;  // that; or of an earlier image
     if (letter.layer != nullptr) {
       CRISP_RETURN_IF_ERROR(AnswerHave(letter.index, std::move(letter.layer)));
     } else if (plan_.layers[letter.index] == nullptr) {
@@ -239,7 +295,7 @@ Status PullSession::HandleTied(const Json& message) {
   const int64_t index = CRISP_TRY(IntMember(message, "layer"));
   if (index < 0 || static_cast<size_t>(index) >= plan_.diff_ids.size()) return Broken("tied");
   reservations_.GiveUp(plan_.diff_ids[static_cast<size_t>(index)], mailbox_);
-  ReleaseSlot(static_cast<size_t>(index));
+  plan_.granted.erase(static_cast<size_t>(index));
   return GrantFetches();
 }
 
@@ -266,8 +322,8 @@ Status PullSession::HandleLayer(const Json& message) {
   layer.size_bytes = report.size_bytes;
   layer.inodes = report.inodes;
   LayerPtr added = CRISP_TRY(store_.AddLayer(layer, directory + "/fs"));
-  if (!report.tied) reservations_.Done(diff_id, mailbox_, added);
-  ReleaseSlot(report.layer);
+  if (!report.tied) reservations_.Done(diff_id, added);
+  plan_.granted.erase(report.layer);
   CRISP_RETURN_IF_ERROR(AnswerHave(report.layer, std::move(added)));
   ReportProgress();
   return GrantFetches();

@@ -1,8 +1,8 @@
 // PullSession: one crisp-pull process from its start to its end, seen from the daemon.
 //
-// What:    starts the process with a directory of its own below layers/tmp, answers its questions
-//          about layers, puts verified layers into the store, and collects the images that it
-//          reports. Nothing is published here.
+// What:    waits for its turn (transfer_slots.h), starts the process with a directory of its own
+//          below layers/tmp, answers its questions about layers, puts verified layers into the
+//          store, and collects the images that it reports. Nothing is published here.
 // Threads: Run blocks its caller; one call per object.
 // Errors:  crisp-pull's own; kCancelled/kDeadlineExceeded from the token; kInternal when the
 //          process dies or breaks the protocol.
@@ -12,6 +12,7 @@
 #define CRISP_IMAGE_PULL_SESSION_H_
 
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "base/core/result.h"
 #include "image/image_store.h"
 #include "image/layer_reservations.h"
+#include "image/pull_pace.h"
 #include "image/puller_protocol.h"
 #include "image/transfer_slots.h"
 
@@ -55,9 +57,10 @@ class PullSession {
     std::vector<int64_t> sizes;    // compressed; -1: not known
     std::vector<LayerPtr> layers;  // nullptr: not there yet
     std::set<size_t> wanted;       // ours to fetch, as soon as slots allow
-    std::set<size_t> granted;      // being fetched, with a slot each
+    std::set<size_t> granted;      // being fetched; at most held_slots_
   };
 
+  Status AwaitTurn(const CancelToken& cancel);
   Status Start(const PullerRequest& request);
   Status Serve(const CancelToken& cancel);
   Status HandleMessage(const Json& message);
@@ -68,7 +71,11 @@ class PullSession {
   Status DeliverLetters();
   Status AnswerHave(size_t index, LayerPtr layer);
   Status GrantFetches();
-  void ReleaseSlot(size_t index);
+  void GiveSlotsBack();
+  void JudgePace();
+  void YieldWanted();
+  LayerPtr FindLayer(size_t index) const;
+  PullPace::Seen Seen() const { return {progress_.bytes_received, held_}; }
   void ReportProgress();
   Status SendAnswer(const LayerAnswer& answer);
   Status DescribeDeath();
@@ -82,10 +89,14 @@ class PullSession {
   MailboxPtr mailbox_;
   ChildProcess child_;
   std::optional<FrameSocket> socket_;
+  size_t held_slots_ = 1;
+  std::optional<PullPace> pace_;  // of what waits for a network
+  bool slow_ = false;
   Plan plan_;
   std::vector<NewImage> images_;
   Judge judge_;
   PullProgress progress_;
+  Duration held_{};  // that received bytes waited in crisp-pull
   bool done_ = false;
 };
 

@@ -12,7 +12,7 @@
 //     layer*   ───────────────────────────────────>   per layer, now or later: "have" it (under
 //                                                      this key), or "fetch" it. No word yet:
 //                                                      another pull is fetching it.
-//              <─────────────────────────── progress   bytes received since the start
+//              <─────────────────────────── progress   bytes received, time held up here
 //              <─────────────────────────────── tied   layer i depends on its parents: others must
 //                                                      not wait for it under its diff id
 //              <────────────────────────────── layer   layer i is verified in tmp_dir/<dir>/fs

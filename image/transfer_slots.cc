@@ -4,42 +4,68 @@
 
 namespace crisp::image {
 
-bool TransferSlots::Take(const MailboxPtr& box) {
+void TransferSlots::Enter(const MailboxPtr& box) {
   std::lock_guard lock(mutex_);
-  if (free_ > 0) {
-    --free_;
-    ++held_[box];
-    return true;
-  }
-  if (std::find(waiters_.begin(), waiters_.end(), box) == waiters_.end()) waiters_.push_back(box);
-  return false;
+  entering_.push_back(box);
+  ServeLocked();
 }
 
-void TransferSlots::WakeLocked() {
-  for (int i = 0; i < free_ && !waiters_.empty(); ++i) {
-    waiters_.front()->Post({kSlotFree, nullptr});
-    waiters_.pop_front();
-  }
+void TransferSlots::AskForMore(const MailboxPtr& box) {
+  std::lock_guard lock(mutex_);
+  if (!at_work_.contains(box)) return;
+  if (std::find(asking_.begin(), asking_.end(), box) == asking_.end()) asking_.push_back(box);
+  ServeLocked();
 }
 
-void TransferSlots::Give(const MailboxPtr& box) {
+void TransferSlots::GiveBack(const MailboxPtr& box) {
   std::lock_guard lock(mutex_);
-  const auto it = held_.find(box);
-  if (it == held_.end() || it->second == 0) return;
-  --it->second;
-  ++free_;
-  WakeLocked();
+  const auto it = at_work_.find(box);
+  if (it == at_work_.end() || it->second.layers <= 1) return;
+  --it->second.layers;
+  ServeLocked();
+}
+
+void TransferSlots::SetSlow(const MailboxPtr& box, bool slow) {
+  std::lock_guard lock(mutex_);
+  const auto it = at_work_.find(box);
+  if (it == at_work_.end()) return;
+  it->second.slow = slow;
+  ServeLocked();
 }
 
 void TransferSlots::Leave(const MailboxPtr& box) {
   std::lock_guard lock(mutex_);
-  std::erase(waiters_, box);
-  if (const auto it = held_.find(box); it != held_.end()) {
-    free_ += it->second;
-    held_.erase(it);
+  std::erase(entering_, box);
+  std::erase(asking_, box);
+  at_work_.erase(box);
+  ServeLocked();
+}
+
+// What is free is given, not offered: whoever had it last would be the first to take it again.
+void TransferSlots::ServeLocked() {
+  int pulls = 0;
+  int layers = 0;
+  for (const auto& [box, share] : at_work_) {
+    if (share.slow) continue;
+    ++pulls;
+    layers += share.layers;
   }
-  // Also when it held none: it may have been told of a slot that it did not take.
-  WakeLocked();
+  for (; !entering_.empty() && pulls < limits_.pulls; ++pulls, ++layers) {
+    at_work_[entering_.front()] = Share();
+    entering_.front()->Post({kEntered, nullptr});
+    entering_.pop_front();
+  }
+  for (auto it = asking_.begin(); it != asking_.end() && layers < limits_.layers;) {
+    Share& share = at_work_[*it];
+    if (share.slow) {
+      ++it;
+      continue;
+    }
+    ++share.layers;
+    ++layers;
+    (*it)->Post({kOneMore, nullptr});
+    it = asking_.erase(it);
+  }
 }
 
 }  // namespace crisp::image

@@ -15,14 +15,14 @@ constexpr auto kProgressInterval = std::chrono::milliseconds(200);
 
 LayerSet::LayerSet(DaemonLink& daemon, const PullerRequest& request, std::string prefix,
                    std::vector<LayerTask> tasks)
-    : daemon_(daemon), request_(request), prefix_(std::move(prefix)), received_(tasks.size()) {
+    : daemon_(daemon), request_(request), prefix_(std::move(prefix)), flows_(tasks.size()) {
   for (size_t i = 0; i < tasks.size(); ++i) {
     Layer layer;
     layer.task = std::move(tasks[i]);
     layer.task.directory = Cat(request_.tmp_dir, '/', prefix_, i);
     layer.task.max_bytes = request_.max_layer_bytes;
     layer.task.stop = &stop_;
-    layer.task.progress = &received_[i];
+    layer.task.flow = &flows_[i];
     layer.task.parents = [this, i] { return WaitForParents(i); };
     layers_.push_back(std::move(layer));
   }
@@ -82,10 +82,14 @@ Status LayerSet::Run() {
 }
 
 Status LayerSet::SendProgress() {
-  int64_t now = 0;
-  for (const auto& received : received_) now += received;
-  if (now == std::exchange(reported_bytes_, now)) return OkStatus();
-  return daemon_.Send({{"type", "progress"}, {"received", now}});
+  int64_t received = 0;
+  int64_t held_us = 0;
+  for (const LayerFlow& flow : flows_) {
+    received += flow.received_bytes;
+    held_us += flow.held_us;
+  }
+  if (received == std::exchange(reported_bytes_, received)) return OkStatus();
+  return daemon_.Send({{"type", "progress"}, {"received", received}, {"held_us", held_us}});
 }
 
 void LayerSet::OnAnswer(const LayerAnswer& answer) {

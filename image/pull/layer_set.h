@@ -62,7 +62,7 @@ class LayerSet {
   const PullerRequest& request_;
   const std::string prefix_;
   StopFlag stop_;
-  std::deque<std::atomic<int64_t>> received_;  // of each layer
+  std::deque<LayerFlow> flows_;  // of each layer
   int64_t reported_bytes_ = 0;
 
   std::mutex mutex_;  // guards what follows; not held while sending or unpacking

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <thread>
 
+#include "base/core/clock.h"
 #include "base/core/file.h"
 #include "image/pull/buffer_ring.h"
 #include "image/pull/decompress.h"
@@ -41,11 +42,19 @@ Status Receive(const LayerTask& task, const StopFlag& stop, BufferRing& out, int
   Hasher hasher(algorithm);
   std::optional<LayerDecryptor> decryptor;
   if (task.cipher != nullptr) decryptor.emplace(CRISP_TRY(LayerDecryptor::Create(*task.cipher)));
-  const ByteSink write = [&](Bytes bytes) { return out.Write(bytes); };
+  const ByteSink write = [&](Bytes bytes) {
+    const MonoTime start = MonoNow();
+    Status written = out.Write(bytes);
+    if (task.flow != nullptr) {
+      task.flow->held_us +=
+          std::chrono::duration_cast<std::chrono::microseconds>(MonoNow() - start).count();
+    }
+    return written;
+  };
   int64_t& total = *received;
   const ByteSink sink = [&](Bytes bytes) -> Status {
     total += static_cast<int64_t>(bytes.size());
-    if (task.progress != nullptr) *task.progress = total;
+    if (task.flow != nullptr) task.flow->received_bytes = total;
     if (task.blob_bytes >= 0 && total > task.blob_bytes) {
       return DataLoss("the blob is larger than the ", task.blob_bytes,
                       " bytes that its descriptor says");

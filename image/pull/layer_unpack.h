@@ -28,6 +28,13 @@
 
 namespace crisp::image {
 
+// What a transfer tells of itself while it runs.
+struct LayerFlow {
+  std::atomic<int64_t> received_bytes{0};
+  std::atomic<int64_t> held_us{
+      0};  // how long bytes that had come waited for what is done with them
+};
+
 struct LayerTask {
   BlobProducer producer;
   std::optional<Digest> blob_digest;  // of the bytes as they come; none in docker archives
@@ -43,8 +50,7 @@ struct LayerTask {
   // After a failure that the content explains: true if the producer has another source to try.
   std::function<bool()> exclude_source;
   const StopFlag* stop = nullptr;  // of the whole image; required
-  // Grows with what is received; for progress. May be null.
-  std::atomic<int64_t>* progress = nullptr;
+  LayerFlow* flow = nullptr;       // may be null
 
   const Digest& name_in_store() const { return store_id.empty() ? diff_id : store_id; }
 };

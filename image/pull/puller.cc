@@ -127,11 +127,11 @@ Status Serve(DaemonLink& daemon, const PullerRequest& request) {
 
 }  // namespace
 
-Status RunPuller(DaemonLink& daemon) {
+Status RunPuller(DaemonLink& daemon, const Status& ready) {
   auto request = daemon.ReceiveRequest();
   if (!request.ok()) return std::move(request).status();
   daemon.StartReceiving();
-  const Status status = Serve(daemon, *request);
+  const Status status = ready.ok() ? Serve(daemon, *request) : ready;
   CRISP_RETURN_IF_ERROR(daemon.Send(status.ok() ? Json{{"type", "done"}} : ErrorToJson(status)));
   return status;
 }

@@ -10,7 +10,8 @@
 
 namespace crisp::image {
 
-Status RunPuller(DaemonLink& daemon);
+// `ready`: not ok when the process could not be prepared; that is the answer then.
+Status RunPuller(DaemonLink& daemon, const Status& ready);
 
 }  // namespace crisp::image
 

@@ -5,9 +5,10 @@ namespace crisp::rpc {
 namespace {
 
 Result<admin::ImportImageResponse> Import(image::ImageService* images,
-                                          const admin::ImportImageRequest& request) {
+                                          const admin::ImportImageRequest& request,
+                                          const CancelToken& cancel) {
   admin::ImportImageResponse response;
-  for (const std::string& id : CRISP_TRY(images->Import(request.path(), request.name()))) {
+  for (const std::string& id : CRISP_TRY(images->Import(request.path(), request.name(), cancel))) {
     response.add_image_ids(id);
   }
   return response;
@@ -22,9 +23,9 @@ void StartImportImage(const Backend& backend, admin::ImportImageRequest request,
                          "': allowed: an absolute path on the daemon's host"));
     return;
   }
-  RunOnLane<admin::ImportImageResponse>(
-      backend.pull_lane, cancel, std::move(done),
-      [images = backend.images, request = std::move(request)] { return Import(images, request); });
+  RunOnLane<admin::ImportImageResponse>(backend.pull_lane, cancel, std::move(done),
+                                        [images = backend.images, request = std::move(request),
+                                         cancel] { return Import(images, request, cancel); });
 }
 
 }  // namespace crisp::rpc

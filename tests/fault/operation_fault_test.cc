@@ -55,8 +55,14 @@ const std::set<std::string>& Elsewhere() {
   static const std::set<std::string> all = {
       "oci.monitor.adopt",         // RecoveryFaultTest
       "oci.monitor.await_record",  // monitor_watch_test: between two looks
-      "oci.runtime.kill",          // signals go by pidfd
   };
+  return all;
+}
+// And those that a test of the store arms.
+constexpr char kStoreTest[] = "/tests/unit/image/store_test.cc";
+const std::set<std::string>& OfTheStore() {
+  static const std::set<std::string> all = {"image.layer.publish.before", "image.publish.before",
+                                            "image.remove.before", "image.collect.rows"};
   return all;
 }
 
@@ -272,16 +278,25 @@ void FindNames(const std::string& directory, const std::string& open,
 
 TEST(FaultPlacesTest, EveryNameIsHere) {
   std::set<std::string> in_sources;
-  for (const char* room : {"/pod", "/oci", "/network"}) {
+  for (const char* room :
+       {"/pod", "/oci", "/network", "/image", "/image/policy", "/image/pull", "/image/registry"}) {
     for (const char* open : {"CRISP_FAILPOINT(\"", "failpoint::Hit(\""}) {
       FindNames(std::string(CRISP_TEST_SOURCE_DIR) + room, open, &in_sources);
     }
   }
   EXPECT_GT(in_sources.size(), 10u);
   std::set<std::string> tested = Elsewhere();
+  const std::string store_test = Must(ReadFile(Cat(CRISP_TEST_SOURCE_DIR, kStoreTest)));
+  for (const std::string& name : OfTheStore()) {
+    EXPECT_THAT(store_test, testing::HasSubstr(Cat("Arm(\"", name, "=")));
+    tested.insert(name);
+  }
   for (const auto& [operation, places] : Places()) tested.insert(places.begin(), places.end());
   for (const std::string& name : in_sources) {
     EXPECT_TRUE(tested.contains(name)) << name << " has no fault test: add it to Places()";
+  }
+  for (const std::string& name : OfTheStore()) {
+    EXPECT_TRUE(in_sources.contains(name)) << name << " is no place any more";
   }
 }
 

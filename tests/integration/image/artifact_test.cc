@@ -134,7 +134,7 @@ TEST_F(ArtifactTest, AreNotImported) {
   Json manifest = Json::parse(made.manifest);
   manifest["config"]["mediaType"] = "application/vnd.test";
   made.manifest = manifest.dump();
-  const auto imported = service().Import(MakeLayout(made, "x"), "");
+  const auto imported = service().Import(MakeLayout(made, "x"), "", {});
   EXPECT_EQ(imported.status().code(), Code::kInvalidArgument);
   EXPECT_THAT(imported.status().message(), HasSubstr("artifact of the type application/vnd.test"));
 }

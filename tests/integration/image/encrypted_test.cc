@@ -159,12 +159,12 @@ TEST_F(EncryptedTest, OnlySomeLayersAndFromAnArchive) {
   ASSERT_TRUE(RunProgram({"skopeo", "copy", "-q", "--encryption-key", For("k", key),
                           "oci:" + MakeLayout(made, "x") + ":x", "oci:" + layout + ":x"}));
   ExpectFails(host_ + "/some:v1", Code::kFailedPrecondition, "layer 2 of 3 (");
-  const auto refused = service().Import(layout, "imported:v1");
+  const auto refused = service().Import(layout, "imported:v1", {});
   EXPECT_EQ(refused.status().code(), Code::kFailedPrecondition);
   EXPECT_THAT(refused.status().message(), AllOf(HasSubstr(layout), HasSubstr("layer 1 of 3 (")));
   EXPECT_EQ(SettledCounts({}), StoreCounts{});
   PutKey("k.pem", key.private_pem);
-  const auto imported = service().Import(layout, "imported:v1");
+  const auto imported = service().Import(layout, "imported:v1", {});
   ASSERT_TRUE(imported.ok()) << imported.status().message();
   ExpectFiles(imported->at(0));
   EXPECT_EQ(Counts().layers, 3u);

@@ -4,6 +4,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <functional>
+#include <thread>
+
 #include "base/core/file.h"
 #include "image_fixture.h"
 
@@ -50,13 +53,13 @@ class ImportTest : public ImageFixture {
   Result<std::vector<std::string>> ImportBytes(const std::string& bytes,
                                                const std::string& name = {}) {
     EXPECT_TRUE(WriteFile(dir_ / "archive", bytes).ok());
-    return service().Import(dir_ / "archive", name);
+    return service().Import(dir_ / "archive", name, {});
   }
 };
 
 TEST_F(ImportTest, OciLayout) {
   const MadeImage made = TwoLayers();
-  const auto ids = service().Import(MakeLayout(made, "example.com/app:v1"), "");
+  const auto ids = service().Import(MakeLayout(made, "example.com/app:v1"), "", {});
   ASSERT_TRUE(ids.ok()) << ids.status().message();
   EXPECT_EQ(*ids, std::vector<std::string>{made.id()});
   const ImagePtr image = *service().Find("example.com/app:v1");
@@ -69,13 +72,13 @@ TEST_F(ImportTest, OciLayout) {
 TEST_F(ImportTest, NameOverridesAndNamelessIsFoundById) {
   const MadeImage made = TwoLayers();
   const std::string layout = MakeLayout(made, "x");  // only a tag: no name
-  ASSERT_TRUE(service().Import(layout, "").ok());
+  ASSERT_TRUE(service().Import(layout, "", {}).ok());
   EXPECT_TRUE((*service().Find(made.id()))->repo_tags.empty());
-  ASSERT_TRUE(service().Import(layout, "app").ok());
+  ASSERT_TRUE(service().Import(layout, "app", {}).ok());
   EXPECT_EQ((*service().Find("app"))->repo_tags,
             std::vector<std::string>{"docker.io/library/app:latest"});
-  EXPECT_EQ(service().Import(layout, "No Name").status().code(), Code::kInvalidArgument);
-  EXPECT_EQ(service().Import("relative", "").status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(service().Import(layout, "No Name", {}).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(service().Import("relative", "", {}).status().code(), Code::kInvalidArgument);
 }
 
 TEST_F(ImportTest, OciArchivePlainAndCompressed) {
@@ -109,10 +112,10 @@ TEST_F(ImportTest, ArchivesOfSkopeo) {
                           "docker-archive:" + (dir_ / "docker.tar") + ":s.io/app:v1"}));
   ASSERT_TRUE(RunProgram({"skopeo", "copy", "-q", "oci:" + layout + ":x",
                           "oci-archive:" + (dir_ / "oci.tar") + ":v2"}));
-  const auto docker = service().Import(dir_ / "docker.tar", "");
+  const auto docker = service().Import(dir_ / "docker.tar", "", {});
   ASSERT_TRUE(docker.ok()) << docker.status().message();
   EXPECT_NE(*service().Find("s.io/app:v1"), nullptr);
-  const auto oci = service().Import(dir_ / "oci.tar", "s.io/other:v2");
+  const auto oci = service().Import(dir_ / "oci.tar", "s.io/other:v2", {});
   ASSERT_TRUE(oci.ok()) << oci.status().message();
   EXPECT_EQ(FileInImage(oci->at(0), "d/b"), "b");
 }
@@ -159,7 +162,7 @@ TEST_F(ImportTest, ExportedAndImportedAgain) {
   EXPECT_EQ(*first, *ReadFile(file));  // the same bytes each time
   ASSERT_TRUE(service().Remove(made.id()).ok());
 
-  const auto ids = service().Import(file, "");
+  const auto ids = service().Import(file, "", {});
   ASSERT_TRUE(ids.ok()) << ids.status().message();
   const ImagePtr image = *service().Find(registry.host() + "/app:v1");
   ASSERT_NE(image, nullptr);
@@ -185,6 +188,74 @@ TEST_F(ImportTest, ExportedAndImportedAgain) {
   EXPECT_EQ(::lgetxattr((layer + "/d/noted").c_str(), "user.note", note, sizeof(note)), 3);
 }
 
+// Until it sees that nobody wants it any more.
+FakeResponse WithoutEnd(const FakeRegistry& registry, const std::string& start, int64_t claimed) {
+  FakeResponse out;
+  out.claimed_length = static_cast<size_t>(claimed);
+  out.write_body = [&registry, start](int fd) {
+    std::string bytes = start;
+    while (!registry.stopping() && WriteAll(fd, bytes).ok()) {
+      bytes.assign(256 << 10, '\0');
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  };
+  return out;
+}
+
+TEST_F(ImportTest, ACancelledOneLeavesNothing) {
+  // Of the two layers one is imported, and the other one waits for a pull that takes for ever.
+  constexpr int64_t kClaimed = int64_t{256} << 20;
+  TarItem endless;
+  endless.path = "endless";
+  endless.claimed_size = kClaimed - 512;
+  const MadeLayer shared = PlainLayer(TarBuilder::Header(endless));
+  MadeImage pulled = MakeImage({shared});
+  Json manifest = Json::parse(pulled.manifest);
+  manifest["layers"][0]["size"] = kClaimed;
+  pulled.manifest = manifest.dump();
+  FakeRegistry registry;
+  Put(registry, pulled);
+  const std::string blob = "/blobs/" + Sha256(shared.blob);
+  registry.SetHook([&](const FakeRequest& request) -> std::optional<FakeResponse> {
+    if (request.target.find(blob) == std::string::npos) return std::nullopt;
+    return WithoutEnd(registry, shared.blob, kClaimed);
+  });
+  const auto wait_for = [](const std::function<bool()>& done) {
+    for (int i = 0; i < 500 && !done(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    EXPECT_TRUE(done());
+  };
+  CancelSource stop;
+  std::thread pull([&] {
+    EXPECT_EQ(Pull(registry.host() + "/app:v1", {}, stop.token()).status().code(),
+              Code::kCancelled);
+  });
+  wait_for([&] { return registry.CountRequests(blob) == 1; });
+  const std::string layout =
+      MakeLayout(MakeImage({GzipLayer(TarBuilder().File("own", "x").Build()), shared}), "a.io/b:c");
+
+  const CancelSource late(MonoNow() + std::chrono::milliseconds(300));
+  EXPECT_EQ(service().Import(layout, "", late.token()).status().code(), Code::kDeadlineExceeded);
+  CancelSource source;
+  std::thread import([&] {
+    EXPECT_EQ(service().Import(layout, "", source.token()).status().code(), Code::kCancelled);
+  });
+  wait_for([&] {
+    const auto pulls = service().Pulls();
+    return pulls.size() == 2 && pulls[1].reference == layout && pulls[1].layers_ready == 1;
+  });
+  source.Cancel();
+  const MonoTime cancelled = MonoNow();
+  import.join();
+  EXPECT_LT(MonoNow() - cancelled, std::chrono::seconds(5));
+  EXPECT_EQ(service().Pulls().size(), 1u);
+  EXPECT_EQ(*service().Find("a.io/b:c"), nullptr);
+  stop.Cancel();
+  pull.join();
+  EXPECT_EQ(SettledCounts({}), StoreCounts{});
+}
+
 TEST_F(ImportTest, BadArchives) {
   const MadeImage made = TwoLayers();
   const auto fails = [&](const std::string& bytes, Code code, const std::string& says) {
@@ -207,7 +278,27 @@ TEST_F(ImportTest, BadArchives) {
   fails(
       TarBuilder().File("manifest.json", R"([{"Config":"../../etc/passwd","Layers":[]}])").Build(),
       Code::kNotFound, "has no file");
-  EXPECT_EQ(service().Import(dir_ / "missing", "").status().code(), Code::kNotFound);
+  EXPECT_EQ(service().Import(dir_ / "missing", "", {}).status().code(), Code::kNotFound);
+}
+
+// Through a link to /proc, which for crisp-pull would be the node's: in an image it is a name.
+TEST_F(ImportTest, LayersCannotReachOutside) {
+  const std::string outside = dir_ / "outside";
+  ASSERT_TRUE(EnsureDirectory(outside).ok());
+  ASSERT_TRUE(WriteFile(outside + "/file", "untouched").ok());
+  TarBuilder links;
+  TarBuilder top;
+  for (const std::string process : {"self", "1"}) {
+    links.Symlink(process, "/proc/" + process + "/root" + outside);
+    top.File(process + "/evil", process).File(process + "/.wh.file", "");
+  }
+  const MadeImage made = MakeImage({GzipLayer(links.Build()), GzipLayer(top.Build())});
+  const auto ids = service().Import(MakeLayout(made, "a.io/b:c"), "", {});
+  ASSERT_TRUE(ids.ok()) << ids.status().message();
+  EXPECT_EQ(FileInImage(made.id(), "proc/self/root" + outside + "/evil"), "self");
+  EXPECT_EQ(FileInImage(made.id(), "proc/1/root" + outside + "/evil"), "1");
+  EXPECT_EQ(*ReadFile(outside + "/file"), "untouched");
+  EXPECT_FALSE(PathExists(outside + "/evil"));
 }
 
 TEST_F(ImportTest, LayoutsCannotReachOutside) {
@@ -217,7 +308,7 @@ TEST_F(ImportTest, LayoutsCannotReachOutside) {
   const std::string blob = layout + "/blobs/sha256/" + made.id().substr(7);
   ASSERT_EQ(::unlink(blob.c_str()), 0);
   ASSERT_EQ(::symlink((dir_ / "secret").c_str(), blob.c_str()), 0);
-  EXPECT_FALSE(service().Import(layout, "").ok());
+  EXPECT_FALSE(service().Import(layout, "", {}).ok());
 }
 
 }  // namespace

@@ -296,6 +296,27 @@ TEST_F(PullTest, KilledHalfWay) {
   EXPECT_EQ(FileInImage(made.id(), "etc/a"), "three");
 }
 
+TEST_F(PullTest, ThePullerHasGivenUpWhatItDoesNotNeed) {
+  const MadeImage made = ThreeKinds();
+  Put(registry_, made);
+  std::string status;
+  registry_.SetHook([&](const FakeRequest& request) -> std::optional<FakeResponse> {
+    if (request.target.find(Sha256(made.layers[0].blob)) == std::string::npos) return std::nullopt;
+    const auto text = ReadFile("/proc/" + std::to_string(FindPuller()) + "/status");
+    if (text.ok()) status = *text;
+    return std::nullopt;
+  });
+  ASSERT_TRUE(Pull(Name("app:v1")).ok());
+  EXPECT_THAT(status, HasSubstr("Name:\tcrisp-pull"));
+  EXPECT_THAT(status, HasSubstr("NoNewPrivs:\t1\n"));
+  EXPECT_THAT(status, HasSubstr("Seccomp:\t2\n"));
+  const std::string label = "CapPrm:\t";
+  const size_t at = status.find(label);
+  ASSERT_NE(at, std::string::npos);
+  // CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID; SYS_ADMIN, MKNOD, SETFCAP.
+  EXPECT_EQ(std::stoull(status.substr(at + label.size(), 16), nullptr, 16) & ~0x8820001fULL, 0u);
+}
+
 TEST_F(PullTest, TokenServer) {
   const MadeImage made = ThreeKinds();
   Put(registry_, made);

@@ -335,35 +335,46 @@ TEST_F(RegistryTest, ProxyFromTheEnvironment) {
   EXPECT_EQ(through.status().code(), Code::kPermissionDenied) << through.status().message();
 }
 
-TEST_F(RegistryTest, SlotsAreSharedByAllPulls) {
-  options_.registries.clear();
-  options_.transfers = 2;
-  OpenService();
-  std::vector<MadeLayer> layers;
-  for (int i = 0; i < 4; ++i) {
-    layers.push_back(GzipLayer(TarBuilder().File("f" + std::to_string(i), "x").Build()));
-  }
-  const MadeImage first = MakeImage({layers[0], layers[1]});
-  const MadeImage second = MakeImage({layers[2], layers[3]});
-  Put(registry_, first, "a");
-  Put(registry_, second, "b");
-  std::atomic<int> now{0};
-  std::atomic<int> most{0};
-  registry_.SetHook([&](const FakeRequest& request) -> std::optional<FakeResponse> {
-    for (const MadeLayer& layer : layers) {
-      if (request.target.find(Sha256(layer.blob)) == std::string::npos) continue;
-      const int running = ++now;
-      for (int seen = most; running > seen && !most.compare_exchange_weak(seen, running);) {
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(200));
-      --now;
+// Two pulls of two layers each; how many layers came at a time.
+class SlotsTest : public RegistryTest {
+ protected:
+  int MostAtATime() {
+    options_.registries.clear();
+    OpenService();
+    std::vector<MadeLayer> layers;
+    for (int i = 0; i < 4; ++i) {
+      layers.push_back(GzipLayer(TarBuilder().File("f" + std::to_string(i), "x").Build()));
     }
-    return std::nullopt;
-  });
-  std::thread other([&] { EXPECT_TRUE(Pull(registry_.host() + "/app:a").ok()); });
-  EXPECT_TRUE(Pull(registry_.host() + "/app:b").ok());
-  other.join();
-  EXPECT_EQ(most, 2);
+    Put(registry_, MakeImage({layers[0], layers[1]}), "a");
+    Put(registry_, MakeImage({layers[2], layers[3]}), "b");
+    std::atomic<int> now{0};
+    std::atomic<int> most{0};
+    registry_.SetHook([&](const FakeRequest& request) -> std::optional<FakeResponse> {
+      for (const MadeLayer& layer : layers) {
+        if (request.target.find(Sha256(layer.blob)) == std::string::npos) continue;
+        const int running = ++now;
+        for (int seen = most; running > seen && !most.compare_exchange_weak(seen, running);) {
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+        --now;
+      }
+      return std::nullopt;
+    });
+    std::thread other([&] { EXPECT_TRUE(Pull(registry_.host() + "/app:a").ok()); });
+    EXPECT_TRUE(Pull(registry_.host() + "/app:b").ok());
+    other.join();
+    return most;
+  }
+};
+
+TEST_F(SlotsTest, AreSharedByAllPulls) {
+  options_.transfers = 1;
+  EXPECT_LE(MostAtATime(), 2);  // one each in any case
+}
+
+TEST_F(SlotsTest, OnePullAfterTheOther) {
+  options_.parallel_pulls = 1;
+  EXPECT_EQ(MostAtATime(), 2);
 }
 
 TEST_F(RegistryTest, ProgressIsSeen) {

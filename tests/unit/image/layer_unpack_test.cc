@@ -323,6 +323,29 @@ TEST_F(LayerUnpack, SymlinksNeverLeadOutside) {
   EXPECT_EQ(*ReadFile(Path("a", "file")), "replaced, not followed");
 }
 
+TEST_F(LayerUnpack, LinksOfLowerLayersNeverLeadOutside) {
+  WriteOutside();
+  const std::string up = dir_ / "outside";
+  TarBuilder low;
+  low.Symlink("abs", up).Symlink("magic", "/proc/self/root" + up).Symlink("fd", "/proc/self/fd");
+  ASSERT_TRUE(Unpack("low", low.Build()).ok());
+  TarBuilder top;
+  top.File("abs/evil", "x").File("abs/.wh.file", "").File("fd/1", "x");
+  top.File("magic/evil", "x").File("magic/.wh.file", "");
+  const auto result = Unpack("top", top.Build(), {"low"});
+  ASSERT_TRUE(result.ok()) << result.status().message();
+  EXPECT_TRUE(result->tied);
+  EXPECT_EQ(*ReadFile(Path("top", up + "/evil")), "x");
+  EXPECT_EQ(*ReadFile(Path("top", "proc/self/root" + up + "/evil")), "x");
+  EXPECT_EQ(*ReadFile(Path("top", "proc/self/fd/1")), "x");
+  for (const std::string link : {"abs", "magic"}) {
+    const std::string archive = TarBuilder().HardLink("stolen", link + "/file").Build();
+    const auto linked = Unpack("by-" + link, archive, {"low"});
+    EXPECT_EQ(linked.status().code(), Code::kDataLoss) << linked.status().message();
+  }
+  CheckOutside();
+}
+
 TEST_F(LayerUnpack, SymlinkThenFileThroughItThenReplaced) {
   // The remembered directory must not outlive the name that led to it.
   WriteOutside();

@@ -1,4 +1,5 @@
-// The smaller parts of pulling: reservations, endpoints, challenges, the protocol, addresses.
+// The smaller parts of pulling: reservations, slots, endpoints, challenges, the protocol,
+// addresses.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -7,6 +8,7 @@
 #include "image/pinned_images.h"
 #include "image/pull/auth_challenge.h"
 #include "image/pull/http_client.h"
+#include "image/pull_pace.h"
 #include "image/puller_protocol.h"
 #include "image/transfer_slots.h"
 
@@ -21,7 +23,7 @@ TEST(LayerReservations, FirstFetchesOthersGetIt) {
   EXPECT_FALSE(all.Reserve("x", b, 3));
   EXPECT_FALSE(all.Reserve("x", a, 5));  // twice in one image
   const auto layer = std::make_shared<Layer>();
-  all.Done("x", a, layer);
+  all.Done("x", layer);
   const auto letters = b->Take();
   ASSERT_EQ(letters.size(), 1u);
   EXPECT_EQ(letters[0].index, 3u);
@@ -48,41 +50,167 @@ TEST(LayerReservations, OwnerThatLeavesHandsOver) {
   EXPECT_TRUE(all.Reserve("x", a, 0));
 }
 
-TEST(TransferSlots, AreHandedOnInOrder) {
-  TransferSlots slots(2);
-  const MailboxPtr a = *Mailbox::Create();
-  const MailboxPtr b = *Mailbox::Create();
-  EXPECT_TRUE(slots.Take(a));
-  EXPECT_TRUE(slots.Take(a));
-  EXPECT_FALSE(slots.Take(b));
-  EXPECT_FALSE(slots.Take(b));  // waits once
-  slots.Give(a);
-  ASSERT_EQ(b->Take().size(), 1u);
-  EXPECT_TRUE(slots.Take(b));
-  EXPECT_FALSE(slots.Take(b));
-  slots.Leave(a);
-  const auto letters = b->Take();
+TEST(LayerReservations, ASlowOwnerPassesOnToOtherSources) {
+  LayerReservations all;
+  const MailboxPtr slow = *Mailbox::Create("slow");
+  const MailboxPtr same = *Mailbox::Create("slow");
+  const MailboxPtr other = *Mailbox::Create("other");
+  const MailboxPtr third = *Mailbox::Create("third");
+  EXPECT_TRUE(all.Reserve("x", slow, 0));
+  EXPECT_FALSE(all.Reserve("x", same, 1));
+  all.PassOn(slow);
+  EXPECT_TRUE(same->Take().empty());  // from there it is fetched once
+  EXPECT_FALSE(all.Reserve("x", other, 2));
+  EXPECT_FALSE(all.Reserve("x", third, 3));
+  all.PassOn(slow);
+  const auto letters = other->Take();
   ASSERT_EQ(letters.size(), 1u);
-  EXPECT_EQ(letters[0].index, TransferSlots::kSlotFree);
-  slots.Leave(b);
-  EXPECT_TRUE(slots.Take(a) && slots.Take(a));
-  EXPECT_FALSE(slots.Take(a));
+  EXPECT_EQ(letters[0].index, 2u);
+  EXPECT_EQ(letters[0].layer, nullptr);
+  all.PassOn(slow);  // it owns it no more
+  EXPECT_TRUE(third->Take().empty());
+  all.PassOn(other);
+  EXPECT_EQ(third->Take().size(), 1u);
+  // Whoever is first serves those who still wait.
+  const auto layer = std::make_shared<Layer>();
+  all.Done("x", layer);
+  EXPECT_EQ(same->Take().at(0).layer, layer);
+  EXPECT_TRUE(slow->Take().empty() && other->Take().empty() && third->Take().empty());
+  all.Done("x", layer);
+  EXPECT_TRUE(all.Reserve("x", same, 0));
 }
 
-TEST(TransferSlots, ToldButGoneWakesTheNext) {
-  TransferSlots slots(1);
+TEST(LayerReservations, WhatIsYieldedComesBack) {
+  LayerReservations all;
+  const MailboxPtr a = *Mailbox::Create("r");
+  const MailboxPtr b = *Mailbox::Create("r");
+  EXPECT_TRUE(all.Reserve("x", a, 1));
+  EXPECT_FALSE(all.Yield("x", a, 1)) << "nobody wants it";
+  EXPECT_FALSE(all.Reserve("x", a, 2));
+  EXPECT_FALSE(all.Yield("x", a, 1)) << "nobody else";
+  EXPECT_FALSE(all.Reserve("x", b, 3));
+  EXPECT_FALSE(all.Yield("x", b, 3)) << "not the owner";
+  EXPECT_TRUE(all.Yield("x", a, 1));
+  EXPECT_EQ(b->Take().at(0).index, 3u);
+  EXPECT_TRUE(a->Take().empty());
+  all.Leave(b);
+  EXPECT_EQ(a->Take().at(0).index, 2u);
+  const auto layer = std::make_shared<Layer>();
+  all.Done("x", layer);
+  EXPECT_EQ(a->Take().at(0).layer, layer);
+}
+
+// Which letters have come: "e" for entered, "+" for one more.
+std::string News(const MailboxPtr& box) {
+  std::string out;
+  for (const Mailbox::Letter& letter : box->Take()) {
+    out += letter.index == TransferSlots::kEntered   ? "e"
+           : letter.index == TransferSlots::kOneMore ? "+"
+                                                     : "?";
+  }
+  return out;
+}
+
+TEST(TransferSlots, WhoWaitsLongestIsServedFirst) {
+  TransferSlots slots({2, 3});
   const MailboxPtr a = *Mailbox::Create();
   const MailboxPtr b = *Mailbox::Create();
   const MailboxPtr c = *Mailbox::Create();
-  EXPECT_TRUE(slots.Take(a));
-  EXPECT_FALSE(slots.Take(b));
-  EXPECT_FALSE(slots.Take(c));
-  slots.Give(a);
-  slots.Leave(b);  // it had been told
-  EXPECT_EQ(c->Take().size(), 1u);
-  slots.Give(b);  // held none
-  EXPECT_TRUE(slots.Take(c));
-  EXPECT_FALSE(slots.Take(a));
+  slots.Enter(a);
+  slots.AskForMore(a);
+  EXPECT_EQ(News(a), "e+");
+  slots.Enter(b);
+  slots.Enter(c);
+  EXPECT_EQ(News(b), "e");
+  EXPECT_EQ(News(c), "");
+  slots.AskForMore(b);
+  slots.AskForMore(b);  // waits once
+  EXPECT_EQ(News(b), "");
+  slots.GiveBack(a);
+  slots.AskForMore(a);
+  EXPECT_EQ(News(b) + News(a), "+");
+  slots.GiveBack(a);
+  slots.GiveBack(a);  // one it keeps
+  EXPECT_EQ(News(b) + News(a) + News(c), "");
+  slots.Leave(a);
+  EXPECT_EQ(News(c), "e");
+  slots.Leave(b);
+  slots.AskForMore(c);
+  EXPECT_EQ(News(c), "+");
+  EXPECT_EQ(News(a) + News(b), "");
+}
+
+TEST(TransferSlots, WhoLeavesTheQueueIsForgotten) {
+  TransferSlots slots({1, 1});
+  const MailboxPtr a = *Mailbox::Create();
+  const MailboxPtr b = *Mailbox::Create();
+  const MailboxPtr c = *Mailbox::Create();
+  slots.Enter(a);
+  slots.Enter(b);
+  slots.Enter(c);
+  slots.Leave(b);
+  slots.Leave(a);
+  EXPECT_EQ(News(b), "");
+  EXPECT_EQ(News(c), "e");
+  slots.Leave(c);
+  slots.AskForMore(c);  // not at work
+  EXPECT_EQ(News(c), "");
+}
+
+TEST(TransferSlots, SlowPullsDoNotCount) {
+  TransferSlots slots({1, 2});
+  const MailboxPtr slow = *Mailbox::Create();
+  const MailboxPtr fast = *Mailbox::Create();
+  const MailboxPtr next = *Mailbox::Create();
+  slots.Enter(slow);
+  slots.AskForMore(slow);
+  EXPECT_EQ(News(slow), "e+");
+  slots.AskForMore(slow);
+  slots.Enter(fast);
+  EXPECT_EQ(News(fast), "");
+  slots.SetSlow(slow, true);
+  slots.AskForMore(fast);
+  EXPECT_EQ(News(fast), "e+");
+  EXPECT_EQ(News(slow), "") << "slow ones get no more";
+  slots.Enter(next);
+  slots.SetSlow(slow, false);
+  slots.Leave(fast);
+  EXPECT_EQ(News(next), "") << "one is at work again";
+  slots.SetSlow(slow, true);
+  EXPECT_EQ(News(next), "e");
+}
+
+TEST(PullPace, SlowIsWhoBringsLittleInAWindow) {
+  MonoTime now{};
+  PullPace pace(now);
+  const auto after = [&](double windows) {
+    return now += std::chrono::duration_cast<Duration>(windows * PullPace::kWindow);
+  };
+  constexpr int64_t kLeast = PullPace::kLeastBytes;
+  EXPECT_EQ(pace.next_look(), now + PullPace::kWindow);
+  EXPECT_TRUE(pace.IsSlow(after(1), {0}, false));
+  EXPECT_TRUE(pace.IsSlow(after(1), {kLeast - 1}, false));
+  EXPECT_FALSE(pace.IsSlow(after(1), {2 * kLeast}, false));
+  EXPECT_TRUE(pace.IsSlow(after(2), {3 * kLeast}, false)) << "a late look has more to see";
+  EXPECT_FALSE(pace.IsSlow(after(2), {5 * kLeast}, false));
+  EXPECT_FALSE(pace.IsSlow(after(1), {5 * kLeast}, true)) << "all is here";
+  EXPECT_TRUE(pace.IsSlow(after(1), {0}, false)) << "begun anew";
+  EXPECT_EQ(pace.next_look(), now + PullPace::kWindow);
+}
+
+TEST(PullPace, ASlowDiskIsNoSlowRegistry) {
+  MonoTime now{};
+  PullPace pace(now);
+  EXPECT_FALSE(pace.IsSlow(now += PullPace::kWindow, {0, PullPace::kWindow / 2}, false));
+  EXPECT_TRUE(pace.IsSlow(now += PullPace::kWindow, {0, PullPace::kWindow / 2}, false));
+}
+
+TEST(PullPace, TimeWithNothingToFetchDoesNotCount) {
+  MonoTime now{};
+  PullPace pace(now);
+  pace.Restart(now += PullPace::kWindow / 2, {PullPace::kLeastBytes});
+  EXPECT_EQ(pace.next_look(), now + PullPace::kWindow);
+  EXPECT_FALSE(pace.IsSlow(now += PullPace::kWindow, {2 * PullPace::kLeastBytes}, false));
 }
 
 TEST(Origin, TellsPlacesApart) {

@@ -243,6 +243,37 @@ TEST_F(Store, LayersOfAFailedPullGo) {
   EXPECT_EQ(ImageDirs(), 0u);
 }
 
+TEST_F(Store, ALayerThatCannotBePublishedLeavesNothing) {
+  const std::string made = dir_ / "made";
+  ASSERT_TRUE(EnsureDirectory(made).ok());
+  Layer layer;
+  layer.key = FreeLayerKey(Sha('1'));
+  layer.diff_id = Sha('1');
+  ASSERT_TRUE(failpoint::Arm("image.layer.publish.before=error:on purpose").ok());
+  const auto added = store_->AddLayer(layer, made);
+  failpoint::DisarmAll();
+  EXPECT_EQ(added.status().code(), Code::kInternal);
+  EXPECT_EQ(store_->FindLayer(Sha('1'), Sha('1')), nullptr);
+  EXPECT_TRUE(LayerDirs().empty());
+  Publish('a', "1", tag_);  // the next pull of it
+  EXPECT_EQ(LayerDirs(), std::set<std::string>{"1"});
+}
+
+TEST_F(Store, AFailedRemovalChangesNothing) {
+  Publish('a', "1", tag_, digest_);
+  ASSERT_TRUE(failpoint::Arm("image.remove.before=error:on purpose").ok());
+  const Status removed = store_->Remove(tag_);
+  failpoint::DisarmAll();
+  EXPECT_EQ(removed.code(), Code::kInternal);
+  EXPECT_NE(removed.message().find("on purpose"), std::string::npos);
+  ASSERT_NE(Find(tag_), nullptr);
+  EXPECT_EQ(Find(tag_)->repo_digests, std::vector<std::string>{digest_});
+  EXPECT_EQ(LayerDirs(), std::set<std::string>{"1"});
+  ASSERT_TRUE(store_->Remove(tag_).ok());
+  EXPECT_EQ(Find(tag_), nullptr);
+  EXPECT_TRUE(LayerDirs().empty());
+}
+
 TEST_F(Store, SurvivesARestart) {
   Publish('a', "12", tag_, digest_);
   Reopen();

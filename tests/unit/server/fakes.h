@@ -37,8 +37,9 @@ class FakeImages final : public image::ImageService {
     if (!pull_error.ok()) return pull_error;
     return std::string("sha256:pulled");
   }
-  Result<std::vector<std::string>> Import(const std::string& path,
-                                          const std::string& name) override {
+  Result<std::vector<std::string>> Import(const std::string& path, const std::string& name,
+                                          const CancelToken& cancel) override {
+    import_cancel = cancel;
     return std::vector<std::string>{path, name};
   }
   Status Remove(const std::string& reference) override {
@@ -76,6 +77,7 @@ class FakeImages final : public image::ImageService {
   Status pull_error;
   std::function<void(const image::PullRequest&)> on_pull;
   image::PullRequest pulled;
+  CancelToken import_cancel;
   std::vector<std::string> removed;
 };
 
@@ -107,7 +109,6 @@ class FakeRuntime final : public oci::Runtime {
   const CgroupLayout& exec_cgroup_layout() const override { return layout_; }
   std::vector<std::string> BaseArgv() const override { return {}; }
   Status Start(const ContainerId&, MonoTime) override { return OkStatus(); }
-  Status Kill(const ContainerId&, int, MonoTime) override { return OkStatus(); }
   Status EnsureDeleted(const ContainerId&, MonoTime) override { return OkStatus(); }
   Result<oci::RuntimeState> State(const ContainerId&, MonoTime) override {
     return oci::RuntimeState();

@@ -142,8 +142,9 @@ TEST_F(ImageRpcsTest, RemoveAndImport) {
   EXPECT_THAT(rooms_.images.removed, ElementsAre("a"));
 
   admin::ImportImageRequest import;
+  CancelSource client;
   const auto start = [&](Done<admin::ImportImageResponse> done) {
-    StartImportImage(rooms_.backend, import, {}, std::move(done));
+    StartImportImage(rooms_.backend, import, client.token(), std::move(done));
   };
   import.set_path("relative.tar");
   EXPECT_EQ(Wait<admin::ImportImageResponse>(start).status().code(), Code::kInvalidArgument);
@@ -152,6 +153,9 @@ TEST_F(ImageRpcsTest, RemoveAndImport) {
   const auto imported = Wait<admin::ImportImageResponse>(start);
   ASSERT_TRUE(imported.ok());
   EXPECT_THAT(imported->image_ids(), ElementsAre("/x.tar", "n:1"));
+  EXPECT_FALSE(rooms_.images.import_cancel.cancelled());
+  client.Cancel();
+  EXPECT_TRUE(rooms_.images.import_cancel.cancelled());
 }
 
 TEST_F(ImageRpcsTest, PullsUnderWay) {
