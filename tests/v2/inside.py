@@ -15,7 +15,9 @@ import time
 
 TEST_LIMIT_S = 60  # as ctest has it, before the factor
 EVERYWHERE = "it_*"  # programs that depend on the driver
-FAULTS = "step_fault_test"
+STEPS = "step_fault_test"
+FAULTS = [STEPS, "operation_fault_test", "program_fault_test", "monitor_fault_test",
+          "hostile_container_test", "hostile_node_test", "load_test"]
 ONCE = ["oci_runtime_integration_test", "monitor_test", "network_integration_test"]
 LINE = re.compile(r"\[ *(RUN|OK|FAILED|SKIPPED) *\] ([^\s,]+)")
 
@@ -111,13 +113,15 @@ def plan(options):
                 if name not in wanted:
                     continue
                 once = name in ONCE and driver == drivers[0]
-                if not once and name != FAULTS and not fnmatch.fnmatch(name, EVERYWHERE):
+                if not once and name not in FAULTS and not fnmatch.fnmatch(name, EVERYWHERE):
                     continue
                 program = os.path.join(options.bin, name)
                 tests = list_tests(program)
-                if name == FAULTS:
-                    tests = {"none": [], "all": tests, "sample": sample(tests)}[options.faults]
-                else:
+                if name in FAULTS and options.faults == "none":
+                    tests = []
+                elif name == STEPS and options.faults == "sample":
+                    tests = sample(tests)
+                elif name not in FAULTS:
                     tests = [t for t in tests if not any(t.endswith(other) for other in others) and
                              (t.endswith(runtime) or runtime == runtimes[0])]
                 tests = [t for t in tests if fnmatch.fnmatch(t, options.filter)]
@@ -147,7 +151,8 @@ def main():
     runs = []
     for driver, runtime, program, tests in plan(options):
         run = Run(program, "%s/%s" % (driver, runtime),
-                  {"CRISP_TEST_CGROUP_DRIVER": driver, "CRISP_FAULT_RUNTIME": runtime}, options)
+                  {"CRISP_TEST_CGROUP_DRIVER": driver, "CRISP_FAULT_RUNTIME": runtime,
+                   **({"CRISP_FAULT_ALL": "1"} if options.faults == "all" else {})}, options)
         run.run(tests)
         runs.append(run)
     say("\n%-16s %7s %7s %8s %9s" % ("driver/runtime", "passed", "failed", "skipped", "time"))
