@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <iterator>
 
+#include "base/core/capabilities.h"
+
 #ifndef CRISP_NO_FILTER
 #include "conmon/monitor_filter.inc"
 #endif
@@ -26,20 +28,6 @@ void DropBoundingSet() {
     if ((kKept >> capability & 1) != 0) continue;
     if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) return;
   }
-}
-
-Status DropCapabilities() {
-  DropBoundingSet();
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct data[2] = {};
-  if (::syscall(SYS_capget, &header, data) != 0) return Errno("capget");
-  for (int i = 0; i < 2; ++i) {
-    data[i].permitted &= static_cast<uint32_t>(kKept >> (32 * i));
-    data[i].effective = data[i].permitted;
-    data[i].inheritable = 0;
-  }
-  if (::syscall(SYS_capset, &header, data) != 0) return Errno("capset");
-  return OkStatus();
 }
 
 Status InstallFilter() {
@@ -61,7 +49,8 @@ void ForbidTracing() { ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
 
 Status Confine() {
   ForbidTracing();
-  CRISP_RETURN_IF_ERROR(DropCapabilities());
+  DropBoundingSet();
+  CRISP_RETURN_IF_ERROR(KeepCapabilities(kKept));
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return Errno("no_new_privs");
   return InstallFilter();
 }

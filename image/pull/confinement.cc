@@ -17,6 +17,8 @@
 #include <iterator>
 #include <vector>
 
+#include "base/core/capabilities.h"
+
 namespace crisp::image {
 namespace {
 
@@ -25,19 +27,10 @@ namespace {
 constexpr int kKept[] = {CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,
                          CAP_FSETID, CAP_MKNOD,        CAP_SETFCAP,         CAP_SYS_ADMIN};
 
-Status DropCapabilities() {
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct data[2] = {};
-  if (::syscall(SYS_capget, &header, data) != 0) return Errno("capget");
-  uint64_t keep = 0;
-  for (int capability : kKept) keep |= uint64_t{1} << capability;
-  for (int i = 0; i < 2; ++i) {
-    data[i].permitted &= static_cast<uint32_t>(keep >> (32 * i));
-    data[i].effective = data[i].permitted;
-    data[i].inheritable = 0;
-  }
-  if (::syscall(SYS_capset, &header, data) != 0) return Errno("capset");
-  return OkStatus();
+uint64_t Kept() {
+  uint64_t kept = 0;
+  for (const int capability : kKept) kept |= uint64_t{1} << capability;
+  return kept;
 }
 
 // Sanitizers make system calls of their own (ptrace, at the end).
@@ -158,7 +151,7 @@ Status InstallFilter() { return OkStatus(); }
 
 Status Confine() {
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  CRISP_RETURN_IF_ERROR(DropCapabilities());
+  CRISP_RETURN_IF_ERROR(KeepCapabilities(Kept()));
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return Errno("no_new_privs");
   return InstallFilter();
 }
