@@ -5,7 +5,6 @@
 #include <set>
 
 #include "base/core/file.h"
-#include "base/log.h"
 #include "oci/drop_in_files.h"
 
 namespace crisp::oci {
@@ -119,28 +118,12 @@ std::shared_ptr<const CdiEdits> Share(const std::shared_ptr<const Snapshot::File
 }  // namespace
 
 CdiCatalog::CdiCatalog(CdiOptions options)
-    : options_(std::move(options)), watch_(options_.directories) {}
+    : options_(std::move(options)), watched_(options_.directories, "CDI spec left out") {}
 
 CdiCatalog::~CdiCatalog() = default;
 
 std::shared_ptr<const Snapshot> CdiCatalog::Fresh() {
-  std::lock_guard lock(mutex_);
-  const std::shared_ptr<const Snapshot> last = Last();
-  if (!watch_.TakeChanged()) return last;
-  auto fresh = std::make_shared<const Snapshot>(ReadDirectories(options_));
-  if (!fresh->problems.empty() && (!last || last->problems != fresh->problems)) {
-    for (const std::string& problem : fresh->problems) {
-      log::Warning("CDI spec left out", {{"why", problem}});
-    }
-  }
-  std::lock_guard set(snapshot_mutex_);
-  snapshot_ = fresh;
-  return fresh;
-}
-
-std::shared_ptr<const Snapshot> CdiCatalog::Last() const {
-  std::lock_guard lock(snapshot_mutex_);
-  return snapshot_;
+  return watched_.Fresh([this] { return ReadDirectories(options_); });
 }
 
 Result<std::vector<CdiChange>> CdiCatalog::Resolve(const std::vector<std::string>& names) {
@@ -168,9 +151,6 @@ Result<std::vector<CdiChange>> CdiCatalog::Resolve(const std::vector<std::string
   return out;
 }
 
-std::vector<std::string> CdiCatalog::Problems() {
-  const std::shared_ptr<const Snapshot> last = Last();
-  return last ? last->problems : std::vector<std::string>();
-}
+std::vector<std::string> CdiCatalog::Problems() const { return watched_.Problems(); }
 
 }  // namespace crisp::oci

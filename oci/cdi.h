@@ -14,13 +14,12 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "base/core/result.h"
-#include "base/directory_watch.h"
 #include "oci/cdi_spec.h"
+#include "oci/watched_directories.h"
 
 namespace crisp::oci {
 
@@ -48,22 +47,18 @@ class CdiCatalog {
   Result<std::vector<CdiChange>> Resolve(const std::vector<std::string>& names);
   // Reads what has changed. watch_fd() is readable when something may have; -1: that is not known.
   void Refresh() { (void)Fresh(); }
-  int watch_fd() const { return watch_.fd(); }
+  int watch_fd() const { return watched_.fd(); }
   // Files with mistakes, conflicts, directories that cannot be read: "path: what". As they were
   // read last.
-  std::vector<std::string> Problems();
+  std::vector<std::string> Problems() const;
 
   struct Snapshot;
 
  private:
   std::shared_ptr<const Snapshot> Fresh();
-  std::shared_ptr<const Snapshot> Last() const;
 
   const CdiOptions options_;
-  std::mutex mutex_;  // guards watch_, and is held while files are read
-  DirectoryWatch watch_;
-  mutable std::mutex snapshot_mutex_;  // guards snapshot_, never for long
-  std::shared_ptr<const Snapshot> snapshot_;
+  WatchedDirectories<Snapshot> watched_;
 };
 
 }  // namespace crisp::oci

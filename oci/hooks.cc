@@ -5,7 +5,6 @@
 #include <map>
 
 #include "base/core/file.h"
-#include "base/log.h"
 #include "oci/drop_in_files.h"
 
 namespace crisp::oci {
@@ -20,7 +19,7 @@ std::string Lower(std::string text) {
 }  // namespace
 
 HookCatalog::HookCatalog(std::vector<std::string> directories)
-    : directories_(std::move(directories)), watch_(directories_) {}
+    : directories_(std::move(directories)), watched_(directories_, "OCI hook left out") {}
 
 HookCatalog::Snapshot HookCatalog::Read(const std::vector<std::string>& directories) {
   Snapshot out;
@@ -55,23 +54,7 @@ HookCatalog::Snapshot HookCatalog::Read(const std::vector<std::string>& director
 }
 
 std::shared_ptr<const HookCatalog::Snapshot> HookCatalog::Fresh() {
-  std::lock_guard lock(mutex_);
-  const std::shared_ptr<const Snapshot> last = Last();
-  if (!watch_.TakeChanged()) return last;
-  auto fresh = std::make_shared<const Snapshot>(Read(directories_));
-  if (!fresh->problems.empty() && (!last || last->problems != fresh->problems)) {
-    for (const std::string& problem : fresh->problems) {
-      log::Warning("OCI hook left out", {{"why", problem}});
-    }
-  }
-  std::lock_guard set(snapshot_mutex_);
-  snapshot_ = fresh;
-  return fresh;
-}
-
-std::shared_ptr<const HookCatalog::Snapshot> HookCatalog::Last() const {
-  std::lock_guard lock(snapshot_mutex_);
-  return snapshot_;
+  return watched_.Fresh([this] { return Read(directories_); });
 }
 
 Result<Hooks> HookCatalog::HooksFor(const HookSubject& subject) {
@@ -85,11 +68,6 @@ Result<Hooks> HookCatalog::HooksFor(const HookSubject& subject) {
     }
   }
   return out;
-}
-
-std::vector<std::string> HookCatalog::Problems() {
-  const std::shared_ptr<const Snapshot> last = Last();
-  return last ? last->problems : std::vector<std::string>();
 }
 
 }  // namespace crisp::oci

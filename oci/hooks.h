@@ -11,13 +11,12 @@
 #define CRISP_OCI_HOOKS_H_
 
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "base/core/result.h"
-#include "base/directory_watch.h"
 #include "oci/hook_file.h"
+#include "oci/watched_directories.h"
 
 namespace crisp::oci {
 
@@ -29,9 +28,9 @@ class HookCatalog {
   Result<Hooks> HooksFor(const HookSubject& subject);
   // Reads what has changed. watch_fd() is readable when something may have; -1: that is not known.
   void Refresh() { (void)Fresh(); }
-  int watch_fd() const { return watch_.fd(); }
+  int watch_fd() const { return watched_.fd(); }
   // "path: what", as it was read last.
-  std::vector<std::string> Problems();
+  std::vector<std::string> Problems() const { return watched_.Problems(); }
 
  private:
   struct Entry {
@@ -44,13 +43,9 @@ class HookCatalog {
   };
   static Snapshot Read(const std::vector<std::string>& directories);
   std::shared_ptr<const Snapshot> Fresh();
-  std::shared_ptr<const Snapshot> Last() const;
 
   const std::vector<std::string> directories_;
-  std::mutex mutex_;  // guards watch_, and is held while files are read
-  DirectoryWatch watch_;
-  mutable std::mutex snapshot_mutex_;  // guards snapshot_, never for long
-  std::shared_ptr<const Snapshot> snapshot_;
+  WatchedDirectories<Snapshot> watched_;
 };
 
 }  // namespace crisp::oci
