@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "base/utf8.h"
 #include "oci/rlimits.h"
 #include "oci/spec_parts.h"
 
@@ -85,34 +86,6 @@ Result<std::optional<int>> OomScore(const ContainerRequest& request, const HostF
   int score = static_cast<int>(wanted);
   if (!host.may_lower_oom_score) score = std::max(score, host.oom_score_adj);
   return std::optional(score);
-}
-
-// The length of the UTF-8 sequence that `lead` starts; 0 for a byte that starts none (RFC 3629).
-size_t SequenceLength(unsigned char lead) {
-  if (lead < 0x80) return 1;
-  if (lead >= 0xc2 && lead < 0xe0) return 2;
-  if (lead >= 0xe0 && lead < 0xf0) return 3;
-  if (lead >= 0xf0 && lead < 0xf5) return 4;
-  return 0;
-}
-
-bool IsUtf8(std::string_view text) {
-  for (size_t at = 0; at < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[at]);
-    const size_t length = SequenceLength(lead);
-    if (length == 0 || at + length > text.size()) return false;
-    for (size_t i = 1; i < length; ++i) {
-      const auto next = static_cast<unsigned char>(text[at + i]);
-      if ((next & 0xc0) != 0x80) return false;
-      // Overlong forms, surrogates and what is above U+10FFFF show in the second byte.
-      if (i == 1 && ((lead == 0xe0 && next < 0xa0) || (lead == 0xed && next > 0x9f) ||
-                     (lead == 0xf0 && next < 0x90) || (lead == 0xf4 && next > 0x8f))) {
-        return false;
-      }
-    }
-    at += length;
-  }
-  return true;
 }
 
 }  // namespace

@@ -7,8 +7,8 @@
 
 #include <mutex>
 
+#include "base/utf8.h"
 #include "server/config/value.h"
-#include "server/utf8.h"
 
 namespace crisp {
 namespace {

@@ -3,8 +3,8 @@
 #include <charconv>
 #include <optional>
 
+#include "base/utf8.h"
 #include "server/config/value.h"
-#include "server/utf8.h"
 
 namespace crisp::rpc {
 namespace {

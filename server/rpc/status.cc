@@ -1,7 +1,7 @@
 // Status (cri-contract section 4).
+#include "base/utf8.h"
 #include "server/config/load.h"
 #include "server/rpc/backend.h"
-#include "server/utf8.h"
 
 namespace crisp::rpc {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "server/utf8.h"
+#include "base/utf8.h"
 
 namespace crisp::rpc {
 namespace {

@@ -1,4 +1,4 @@
-#include "server/utf8.h"
+#include "base/utf8.h"
 
 #include <cstdint>
 
@@ -28,6 +28,15 @@ size_t SequenceLength(std::string_view text) {
 }
 
 }  // namespace
+
+bool IsUtf8(std::string_view text) {
+  while (!text.empty()) {
+    const size_t length = SequenceLength(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
 
 std::string SanitizeUtf8(std::string_view text) {
   std::string out;
