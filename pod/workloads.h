@@ -7,8 +7,13 @@
 //           cpushares, cpuquota, cpuperiod, cpulimit (thousandths of a CPU) or cpuset. The pod's
 //           init process, if it has one, is the container "POD". allowed_annotations are allowed to
 //           its pods beside those of their handler.
-// Contract: as CRI-O's workloads (crio.conf(5), crio.runtime.workloads). There "POD" is the pod's
-//           monitors, each with a group of its own; crisp's have one for all, on infra_ctr_cpuset.
+// Limit:    it gives the quota out of the period, or out of 100 ms where the workload has none, and
+//           wins over a quota that stands beside it. A container's annotation wins over all that is
+//           configured, so its cpuquota wins over the workload's limit, too.
+// Contract: as CRI-O's workloads (crio.conf(5), crio.runtime.workloads), but there a configured
+//           limit acts only on containers with an annotation, and wins over their cpuquota. There
+//           "POD" is the pod's monitors, each with a group of its own; crisp's have one for all, on
+//           infra_ctr_cpuset.
 // Threads:  free functions.
 // Errors:   kInvalidArgument names the annotation and what is allowed.
 #ifndef CRISP_POD_WORKLOADS_H_
@@ -29,6 +34,7 @@ struct Workload {
   int64_t cpu_shares = 0;  // 0 and empty: as the container asks
   int64_t cpu_quota_us = 0;
   int64_t cpu_period_us = 0;
+  int64_t cpu_limit_millicpus = 0;
   std::string cpuset;
   std::vector<std::string> allowed_annotations = {};  // prefixes of keys
 };

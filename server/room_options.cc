@@ -125,7 +125,8 @@ void FillContainerDefaults(const config::Config& config, pod::Options* out) {
   out->seccomp_notifier = config.seccomp_notifier;
   for (const auto& [name, w] : config.workloads) {
     out->workloads.push_back({name, w.activation_annotation, w.annotation_prefix, w.cpu_shares,
-                              w.cpu_quota_us, w.cpu_period_us, w.cpuset, w.allowed_annotations});
+                              w.cpu_quota_us, w.cpu_period_us, w.cpu_limit_millicpus, w.cpuset,
+                              w.allowed_annotations});
   }
   out->infra_cpuset = config.infra_ctr_cpuset;
 }

@@ -146,6 +146,7 @@ struct Workload {
   int64_t cpu_shares = 0;  // 0: as the container asks; so with the others
   int64_t cpu_quota_us = 0;
   int64_t cpu_period_us = 0;
+  int64_t cpu_limit_millicpus = 0;
   std::string cpuset;
   std::vector<std::string> allowed_annotations;
 };

@@ -335,6 +335,11 @@ void AddWorkloads(std::vector<Setting>* out) {
   out->push_back(Make("workloads.*.cpu_period", IntegerCodec(0, 1000000), kRestart,
                       "Its period in microseconds, likewise.",
                       CRISP_NAMED_FIELD(workloads, cpu_period_us)));
+  out->push_back(
+      Make("workloads.*.cpu_limit", IntegerCodec(0, 10'000'000), kRestart,
+           "CPU limit in thousandths of a CPU, likewise: gives the quota out of cpu_period "
+           "(out of 100000, where that is 0), and wins over cpu_quota.",
+           CRISP_NAMED_FIELD(workloads, cpu_limit_millicpus)));
   out->push_back(Make("workloads.*.cpuset", CpuListCodec(), kRestart, "CPUs, likewise (\"\").",
                       CRISP_NAMED_FIELD(workloads, cpuset)));
   out->push_back(Make("workloads.*.allowed_annotations", ListCodec(AnnotationPrefixCodec()),

@@ -9,7 +9,7 @@
 namespace crisp::pod {
 
 CRISP_FUZZ(workload_annotation) {
-  const Workload workload{"w", "activation", "prefix", 2, 0, 0, "", {}};
+  const Workload workload{"w", "activation", "prefix", 2, 0, 0, 0, "", {}};
   ::runtime::v1::PodSandboxConfig pod;
   (*pod.mutable_annotations())["activation"] = "";
   (*pod.mutable_annotations())["prefix/c"] = std::string(input);

@@ -52,13 +52,15 @@ TEST(ContainerConfig, SysctlsOfTheNodeAreRefused) {
 TEST(ContainerConfig, WorkloadsAndCpus) {
   const auto config = Parse(
       "infra_ctr_cpuset: 0-1\nown_cgroup_parent: /system/crisp\npids_limit: 100\n"
-      "workloads:\n  management:\n    cpu_shares: 512\n    cpuset: '0'\n"
+      "workloads:\n  management:\n    cpu_shares: 512\n    cpuset: '0'\n    cpu_limit: 1500\n"
       "  b: {activation_annotation: x, annotation_prefix: y, allowed_annotations: [io.a/]}\n");
   ASSERT_TRUE(config.ok()) << config.status().ToString();
   const Workload& management = config->workloads.at("management");
   EXPECT_EQ(management.activation_annotation, "target.workload.openshift.io/management");
   EXPECT_EQ(management.annotation_prefix, "resources.workload.openshift.io");
   EXPECT_EQ(management.cpu_shares, 512);
+  EXPECT_EQ(management.cpu_limit_millicpus, 1500);
+  EXPECT_EQ(config->workloads.at("b").cpu_limit_millicpus, 0);
   EXPECT_EQ(config->workloads.at("b").activation_annotation, "x");
   EXPECT_EQ(config->workloads.at("b").allowed_annotations, std::vector<std::string>{"io.a/"});
   EXPECT_TRUE(management.allowed_annotations.empty());
@@ -68,6 +70,11 @@ TEST(ContainerConfig, WorkloadsAndCpus) {
   for (const char* wrong : {"a", "/a/", "/a/../b", "''"})
     ErrorOf(Cat("own_cgroup_parent: ", wrong));
   EXPECT_THAT(ErrorOf("workloads: {b: {cpus: 1}}\n"), HasSubstr("cpu_shares"));
+  for (const char* wrong : {"-1", "10000001", "1.5", "500m", "''"}) {
+    EXPECT_THAT(ErrorOf(Cat("workloads: {b: {cpu_limit: ", wrong, "}}\n")),
+                testing::AllOf(HasSubstr("c.yaml:2"), HasSubstr("workloads.b.cpu_limit"),
+                               HasSubstr("allowed: a whole number, 0 to 10000000")));
+  }
   EXPECT_THAT(ErrorOf("workloads: {b: {allowed_annotations: ['']}}\n"), HasSubstr("io.example."));
 }
 

@@ -59,7 +59,7 @@ TEST(RoomOptionsTest, HandlersAndDevices) {
   EXPECT_EQ(options.privileged_seccomp_profile, "/p.json");
   EXPECT_TRUE(options.privileged_without_host_devices);
 
-  config.workloads["w"].allowed_annotations = {"io.a/"};
+  config.workloads["w"] = {"a", "p", 1, 2, 3, 4, "5", {"io.a/"}};
   config.additional_devices = {"/dev/fuse:/dev/x:rw"};
   config.device_ownership_from_security_context = true;
   const pod::Options pod = ToPodOptions(config);
@@ -69,6 +69,12 @@ TEST(RoomOptionsTest, HandlersAndDevices) {
   EXPECT_EQ(pod.additional_devices[0].permissions, "rw");
   EXPECT_TRUE(pod.device_ownership_from_security_context);
   ASSERT_EQ(pod.workloads.size(), 1u);
+  EXPECT_EQ(pod.workloads[0].name, "w");
+  EXPECT_EQ(pod.workloads[0].cpu_shares, 1);
+  EXPECT_EQ(pod.workloads[0].cpu_quota_us, 2);
+  EXPECT_EQ(pod.workloads[0].cpu_period_us, 3);
+  EXPECT_EQ(pod.workloads[0].cpu_limit_millicpus, 4);
+  EXPECT_EQ(pod.workloads[0].cpuset, "5");
   EXPECT_EQ(pod.workloads[0].allowed_annotations, std::vector<std::string>{"io.a/"});
   const oci::CdiOptions cdi = ToCdiOptions(config);
   EXPECT_EQ(cdi.directories, (std::vector<std::string>{"/etc/cdi", "/var/run/cdi"}));
