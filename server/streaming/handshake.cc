@@ -2,7 +2,7 @@
 
 #include <span>
 
-#include "server/streaming/base64.h"
+#include "base/base64.h"
 #include "server/streaming/sha1.h"
 
 namespace crisp::streaming {
@@ -209,8 +209,7 @@ std::variant<Refusal, Upgrade> DecideUpgrade(const HttpRequest& request, Kind ki
 }
 
 std::string WebSocketAccept(std::string_view key) {
-  return EncodeBase64(Sha1(Cat(key, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")),
-                      Base64Alphabet::kStandard);
+  return EncodeBase64(Sha1(Cat(key, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")));
 }
 
 }  // namespace crisp::streaming

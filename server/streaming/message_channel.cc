@@ -39,8 +39,7 @@ ChannelMessage MakeChannelMessage(bool base64, uint8_t channel, std::string_view
   ChannelMessage out;
   out.opcode = base64 ? WebSocketOpcode::kText : WebSocketOpcode::kBinary;
   if (base64) {
-    out.piece.head =
-        Cat(static_cast<char>('0' + channel), EncodeBase64(data, Base64Alphabet::kStandard));
+    out.piece.head = Cat(static_cast<char>('0' + channel), EncodeBase64(data));
   } else {
     out.piece.head = std::string(1, static_cast<char>(channel));
     out.piece.body = data;

@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "server/streaming/base64.h"
+#include "base/base64.h"
 #include "server/streaming/link.h"
 #include "server/streaming/websocket_decoder.h"
 

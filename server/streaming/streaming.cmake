@@ -3,7 +3,7 @@
 find_path(CRISP_OPENSSL_INCLUDE openssl/ssl.h REQUIRED)
 crisp_room(NAME streaming PATH server/streaming PCH cri
   SOURCES
-    streaming/base64.cc streaming/delivery.cc streaming/forward_stream.cc streaming/handshake.cc
+    streaming/delivery.cc streaming/forward_stream.cc streaming/handshake.cc
     streaming/http_request.cc streaming/incoming.cc streaming/listener.cc streaming/message_channel.cc
     streaming/openssl_library.cc streaming/plain_wire.cc streaming/reactor.cc streaming/sha1.cc
     streaming/socket_link.cc streaming/spdy_channels.cc streaming/spdy_forward.cc

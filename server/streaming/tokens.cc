@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "server/streaming/base64.h"
+#include "base/base64.h"
 
 namespace crisp::streaming {
 namespace {

@@ -59,7 +59,7 @@ void WebSocketForward::Start(std::span<char> surplus, std::function<void()> over
     for (size_t channel : {2 * i, 2 * i + 1}) {
       ChannelMessage hello = MakeChannelMessage(base64_, static_cast<uint8_t>(channel), {});
       if (base64_) {
-        hello.piece.head += EncodeBase64({little_endian, 2}, Base64Alphabet::kStandard);
+        hello.piece.head += EncodeBase64({little_endian, 2});
       } else {
         hello.piece.head.append(little_endian, 2);
       }

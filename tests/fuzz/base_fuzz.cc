@@ -1,4 +1,6 @@
-// What the kernel says of processes that chose their own names, in groups that others named.
+// What the kernel says of processes that chose their own names, in groups that others named; base64
+// of clients.
+#include "base/base64.h"
 #include "base/core/process_stat.h"
 #include "base/process_cgroups.h"
 #include "fuzz.h"
@@ -12,6 +14,29 @@ bool Same(const ProcessStat& a, const ProcessStat& b) {
 }
 
 }  // namespace
+
+CRISP_FUZZ(base64) {
+  for (Base64Alphabet alphabet : {Base64Alphabet::kStandard, Base64Alphabet::kUrl}) {
+    for (char c : EncodeBase64(input, alphabet)) {
+      CRISP_REQUIRE((c >= '0' && c <= '9') || (c >= 'A' && c <= 'z') || c == '+' || c == '/' ||
+                    c == '=' || c == '-');
+    }
+  }
+  std::string back;
+  Base64Decoder decoder;
+  const std::string text = EncodeBase64(input);
+  const size_t middle = text.size() / 3;
+  CRISP_REQUIRE(decoder.Feed(std::string_view(text).substr(0, middle), &back).ok());
+  CRISP_REQUIRE(decoder.Feed(std::string_view(text).substr(middle), &back).ok());
+  CRISP_REQUIRE(decoder.End().ok());
+  CRISP_REQUIRE(back == input);
+  CRISP_REQUIRE(DecodeBase64(text) == back);
+
+  std::string decoded;
+  Base64Decoder foreign;
+  if (!foreign.Feed(input, &decoded).ok() || !foreign.End().ok()) return;
+  CRISP_REQUIRE(decoded.size() <= input.size() / 4 * 3 + 2);
+}
 
 CRISP_FUZZ(process_stat) {
   const Result<ProcessStat> stat = ParseProcessStat(input);

@@ -1,10 +1,9 @@
 // What clients of streaming URLs send beside SPDY: the upgrade request, WebSocket frames, the
-// channels in their messages, base64 text, terminal sizes.
+// channels in their messages, terminal sizes.
 #include <algorithm>
 #include <map>
 
 #include "fuzz.h"
-#include "server/streaming/base64.h"
 #include "server/streaming/handshake.h"
 #include "server/streaming/http_request.h"
 #include "server/streaming/message_channel.h"
@@ -168,28 +167,6 @@ CRISP_FUZZ(message_channel) {
                       .ok());
     CRISP_REQUIRE(back.said[3] == input);
   }
-}
-
-CRISP_FUZZ(base64) {
-  for (Base64Alphabet alphabet : {Base64Alphabet::kStandard, Base64Alphabet::kUrl}) {
-    for (char c : EncodeBase64(input, alphabet)) {
-      CRISP_REQUIRE((c >= '0' && c <= '9') || (c >= 'A' && c <= 'z') || c == '+' || c == '/' ||
-                    c == '=' || c == '-');
-    }
-  }
-  std::string back;
-  Base64Decoder decoder;
-  const std::string text = EncodeBase64(input, Base64Alphabet::kStandard);
-  const size_t middle = text.size() / 3;
-  CRISP_REQUIRE(decoder.Feed(std::string_view(text).substr(0, middle), &back).ok());
-  CRISP_REQUIRE(decoder.Feed(std::string_view(text).substr(middle), &back).ok());
-  CRISP_REQUIRE(decoder.End().ok());
-  CRISP_REQUIRE(back == input);
-
-  std::string decoded;
-  Base64Decoder foreign;
-  if (!foreign.Feed(input, &decoded).ok() || !foreign.End().ok()) return;
-  CRISP_REQUIRE(decoded.size() <= input.size() / 4 * 3 + 2);
 }
 
 CRISP_FUZZ(resize) {

@@ -6,7 +6,6 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-#include "base/base64.h"
 #include "base/core/file.h"
 #include "image/policy/policy_files.h"
 #include "image/policy/signed_claim.h"
@@ -37,15 +36,6 @@ std::string PolicyError(const std::string& text) {
 }
 std::string With(const std::string& requirement) {
   return Cat(R"({"default":[)", requirement, "]}");
-}
-
-TEST(Base64, RoundTrip) {
-  for (const std::string text : {"", "f", "fo", "foo", "foob", "fooba", "foobar", "\xff\x80\x01"}) {
-    EXPECT_EQ(DecodeBase64(EncodeBase64(text)), text);
-  }
-  EXPECT_EQ(EncodeBase64("foob"), "Zm9vYg==");
-  EXPECT_EQ(DecodeWrappedBase64("Zm9v\n Yg=="), "foob");
-  EXPECT_EQ(DecodeBase64("Zm9v Yg=="), std::nullopt);
 }
 
 TEST(SignaturePolicy, LongestScopeWins) {

@@ -1,8 +1,8 @@
 // Exec over WebSocket, on real sockets: every subprotocol.
 #include <gmock/gmock.h>
 
+#include "base/base64.h"
 #include "fake_sessions.h"
-#include "server/streaming/base64.h"
 
 namespace crisp::streaming {
 namespace {
@@ -65,7 +65,7 @@ TEST_F(WebSocketChannelsTest, HelloInBase64Protocols) {
     EXPECT_EQ(messages[1], "2b29wcw==");
     EXPECT_EQ(messages[2], "1aGVsbG8=");
     if (*protocol == 'v') {
-      EXPECT_EQ(messages[3], "3" + EncodeBase64(kSuccess, Base64Alphabet::kStandard));
+      EXPECT_EQ(messages[3], "3" + EncodeBase64(kSuccess));
     }
   }
 }
