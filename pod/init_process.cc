@@ -6,6 +6,7 @@
 #include "base/cgroup_dir.h"
 #include "base/core/atomic_file.h"
 #include "base/core/mount.h"
+#include "base/log.h"
 #include "base/netns_handle.h"
 #include "oci/spec_builder.h"
 #include "oci/systemd_scope.h"
@@ -19,6 +20,8 @@
 
 namespace crisp::pod {
 namespace {
+
+constexpr auto kAdoptAgain = std::chrono::seconds(1);
 
 // What the pod's workload says wins over infra_ctr_cpuset, as in CRI-O.
 Result<oci::LinuxResources> InitResources(const Environment& env, const Sandbox& sandbox) {
@@ -78,6 +81,17 @@ Result<oci::Spec> InitSpec(const Environment& env, const Sandbox& sandbox,
   return spec;
 }
 
+void AdoptLater(Environment& env, const std::weak_ptr<Sandbox>& weak) {
+  env.options.loop->RunAt(MonoNow() + kAdoptAgain, [&env, weak] {
+    const SandboxPtr sandbox = weak.lock();
+    if (!sandbox) return;
+    // Not beside a Stop, which ends the process and takes it out of the row.
+    const Status queued =
+        sandbox->strand().Submit([&env, sandbox] { AdoptInitProcess(env, sandbox); });
+    if (!queued.ok()) AdoptLater(env, weak);  // the lane is full
+  });
+}
+
 }  // namespace
 
 Status EnsureInitRoot(const Environment& env) {
@@ -113,6 +127,16 @@ Status StartInitProcess(Environment& env, const SandboxPtr& sandbox) {
   CRISP_RETURN_IF_ERROR(Mount(ns, paths.pid(), "", MS_BIND, ""));
   // If it still is the same process now, then it was so when its namespace was pinned.
   return oci::OpenContainerProcess(sandbox->init_process()).status().Wrap("init process");
+}
+
+void AdoptInitProcess(Environment& env, const SandboxPtr& sandbox) {
+  const oci::MonitorProcess process = sandbox->init_process();
+  if (process.container_pid == 0) return;
+  auto init = oci::Monitor::Adopt(sandbox->paths().init_monitor(), process, env.options.loop,
+                                  env.options.reaper, ObserveInit(env, sandbox));
+  if (init.ok()) return sandbox->set_init(std::move(init).value());
+  log::Error("init process not adopted", {{"sandbox", sandbox->id()}, {"error", init.status()}});
+  AdoptLater(env, sandbox);
 }
 
 Status EnsureInitProcessGone(Environment& env, const SandboxPtr& sandbox) {

@@ -13,6 +13,10 @@ namespace crisp::pod {
 Status EnsureInitRoot(const Environment& env);
 
 Status StartInitProcess(Environment& env, const SandboxPtr& sandbox);
+// At recovery: watches the one that an earlier daemon started. What can fail is the machine's (no
+// descriptors left): tried each second until it works, on the sandbox's strand, or until
+// EnsureInitProcessGone had its turn. Nothing for a sandbox without one.
+void AdoptInitProcess(Environment& env, const SandboxPtr& sandbox);
 // Kills it with everything in its PID namespace; unpins; removes its cgroup. Idempotent.
 Status EnsureInitProcessGone(Environment& env, const SandboxPtr& sandbox);
 

@@ -11,6 +11,7 @@
 #include "pod/create_container.h"
 #include "pod/exec_process.h"
 #include "pod/image_volumes.h"
+#include "pod/init_process.h"
 #include "pod/run_sandbox.h"
 #include "pod/userns.h"
 
@@ -225,24 +226,13 @@ class Recovery {
     }
     const bool gone = LostInReboot(sandbox->paths().state());
     if (gone) sandbox->set_init(nullptr);
-    if (sandbox->init_process().container_pid != 0) AdoptInit(sandbox);
+    AdoptInitProcess(*env_, sandbox);
     if (sandbox->state() == SandboxState::kReady && (gone || !HasNamespaces(*sandbox))) {
       log::Warning("sandbox has lost its namespaces", {{"sandbox", sandbox->id()}});
       sandbox->set_state(SandboxState::kNotReady);
       return env_->db->Put(sandbox->row());
     }
     return OkStatus();
-  }
-
-  void AdoptInit(const SandboxPtr& sandbox) {
-    auto init =
-        oci::Monitor::Adopt(sandbox->paths().init_monitor(), sandbox->init_process(),
-                            env_->options.loop, env_->options.reaper, ObserveInit(*env_, sandbox));
-    if (init.ok()) {
-      sandbox->set_init(std::move(init).value());
-    } else {
-      log::Error("init not adopted", {{"sandbox", sandbox->id()}, {"error", init.status()}});
-    }
   }
 
   static bool HasNamespaces(const Sandbox& sandbox) {
