@@ -17,6 +17,7 @@
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
 #include "base/core/pidfd.h"
+#include "base/mount_table.h"
 
 namespace crisp {
 namespace {
@@ -79,21 +80,14 @@ void ThawTree(const std::string& top) {
 Result<CgroupLayout> CgroupLayout::Detect(const std::string& mountinfo) {
   CgroupLayout layout;
   std::string v2_mount;
-  // proc_pid_mountinfo(5): "... mountpoint options [optional...] - fstype source superoptions"
-  const std::string text = CRISP_TRY(crisp::ReadFile(mountinfo));
-  for (const std::string& line : Split(text, '\n')) {
-    const size_t dash = line.find(" - ");
-    if (dash == std::string::npos) continue;
-    const std::vector<std::string> left = Split(std::string_view(line).substr(0, dash), ' ');
-    const std::vector<std::string> right = Split(std::string_view(line).substr(dash + 3), ' ');
-    if (left.size() < 5 || right.size() < 3) continue;
-    if (right[0] == "cgroup2") {
+  for (const MountEntry& mount : CRISP_TRY(ReadMountTable(mountinfo))) {
+    if (mount.type == "cgroup2") {
       // The mount at the usual place wins over bind mounts elsewhere.
-      if (v2_mount.empty() || left[4] == "/sys/fs/cgroup") v2_mount = left[4];
-    } else if (right[0] == "cgroup") {
-      for (const std::string& option : Split(right[2], ',')) {
+      if (v2_mount.empty() || mount.point == "/sys/fs/cgroup") v2_mount = mount.point;
+    } else if (mount.type == "cgroup") {
+      for (const std::string& option : Split(mount.super_options, ',')) {
         if (IsController(option) && layout.MountOf(option).empty()) {
-          layout.mounts.emplace_back(option, left[4]);
+          layout.mounts.emplace_back(option, mount.point);
         }
       }
     }

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "oci/mount_table.h"
+#include "base/mount_table.h"
 #include "oci/spec_parts.h"
 
 namespace crisp::oci {

@@ -6,8 +6,8 @@
 #include <memory>
 
 #include "base/core/file.h"
+#include "base/mount_table.h"
 #include "oci/mount_order.h"
-#include "oci/mount_table.h"
 #include "oci/selinux.h"
 #include "oci/spec_parts.h"
 

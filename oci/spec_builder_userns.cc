@@ -6,7 +6,7 @@
 #include <array>
 
 #include "base/core/file.h"
-#include "oci/mount_table.h"
+#include "base/mount_table.h"
 #include "oci/runtime_features.h"
 #include "oci/spec_parts.h"
 

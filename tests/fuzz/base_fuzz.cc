@@ -1,7 +1,8 @@
-// What the kernel says of processes that chose their own names, in groups that others named; base64
-// of clients.
+// What the kernel says of processes that chose their own names, in groups and at mount points that
+// others named; base64 of clients.
 #include "base/base64.h"
 #include "base/core/process_stat.h"
+#include "base/mount_table.h"
 #include "base/process_cgroups.h"
 #include "fuzz.h"
 
@@ -11,6 +12,27 @@ namespace {
 bool Same(const ProcessStat& a, const ProcessStat& b) {
   return a.state == b.state && a.parent == b.parent && a.session == b.session &&
          a.flags == b.flags && a.start_time == b.start_time;
+}
+
+// As the kernel writes mount points.
+std::string Escaped(std::string_view point) {
+  std::string out;
+  for (const char c : point) {
+    switch (c) {
+      case ' ':
+        out += "\\040";
+        break;
+      case '\n':
+        out += "\\012";
+        break;
+      case '\\':
+        out += "\\134";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
 }
 
 }  // namespace
@@ -36,6 +58,28 @@ CRISP_FUZZ(base64) {
   Base64Decoder foreign;
   if (!foreign.Feed(input, &decoded).ok() || !foreign.End().ok()) return;
   CRISP_REQUIRE(decoded.size() <= input.size() / 4 * 3 + 2);
+}
+
+// The kernel's table, in which mount points and options are others' words.
+CRISP_FUZZ(mount_table) {
+  std::string text;
+  const std::vector<MountEntry> table = ParseMountTable(input);
+  for (const MountEntry& entry : table) {
+    CRISP_REQUIRE(entry.point.size() <= input.size());
+    CRISP_REQUIRE(IsAtOrBelow(entry.point, entry.point));
+    CRISP_REQUIRE(input.find(entry.super_options) != std::string_view::npos);
+    if (entry.shared) CRISP_REQUIRE(input.find(" shared:") != std::string_view::npos);
+    text += Cat("1 2 0:3 / ", Escaped(entry.point), " rw", entry.shared ? " shared:1" : "",
+                entry.slave ? " master:2" : "", " - ", entry.type, " source ", entry.super_options,
+                " more\n");
+  }
+  const std::vector<MountEntry> again = ParseMountTable(text);
+  CRISP_REQUIRE(again.size() == table.size());
+  for (size_t i = 0; i < table.size(); ++i) {
+    CRISP_REQUIRE(again[i].point == table[i].point && again[i].type == table[i].type);
+    CRISP_REQUIRE(again[i].shared == table[i].shared && again[i].slave == table[i].slave);
+    CRISP_REQUIRE(again[i].super_options == table[i].super_options);
+  }
 }
 
 CRISP_FUZZ(process_stat) {

@@ -5,7 +5,6 @@
 #include "oci/cdi_spec.h"
 #include "oci/hook_file.h"
 #include "oci/lxc_contexts.h"
-#include "oci/mount_table.h"
 #include "oci/runtime_errors.h"
 #include "oci/runtime_features.h"
 #include "oci/runtime_json.h"
@@ -53,15 +52,6 @@ CRISP_FUZZ(spec_process) {
   CRISP_REQUIRE(again.ok());
   const Result<std::string> json_again = ToJson(*again);
   CRISP_REQUIRE(json_again.ok() && *json_again == *json);
-}
-
-// The kernel's table, in which mount points and options are others' words.
-CRISP_FUZZ(mount_table) {
-  for (const MountEntry& entry : ParseMountTable(input)) {
-    CRISP_REQUIRE(entry.point.size() <= input.size());
-    CRISP_REQUIRE(IsAtOrBelow(entry.point, entry.point));
-    if (entry.shared) CRISP_REQUIRE(input.find(" shared:") != std::string_view::npos);
-  }
 }
 
 // An image's StopSignal.

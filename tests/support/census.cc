@@ -15,6 +15,7 @@
 #include "base/cgroup_dir.h"
 #include "base/core/file.h"
 #include "base/core/process_stat.h"
+#include "base/mount_table.h"
 #include "tests/support/patience.h"
 #include "tests/support/surroundings.h"
 
@@ -47,11 +48,7 @@ Entries Names(const std::string& path) {
 // Mount points of this mount namespace.
 Entries Mounts() {
   Entries mounts;
-  for (const std::string& line : Lines(ReadFile("/proc/self/mountinfo").value())) {
-    size_t begin = 0;
-    for (int field = 0; field < 4; ++field) begin = line.find(' ', begin) + 1;
-    mounts.push_back(line.substr(begin, line.find(' ', begin) - begin));
-  }
+  for (const MountEntry& entry : ReadMountTable().value()) mounts.push_back(entry.point);
   return mounts;
 }
 

@@ -10,6 +10,7 @@
 #include "base/cgroup_dir.h"
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
+#include "base/mount_table.h"
 #include "tests/support/patience.h"
 
 namespace crisp::test {
@@ -36,13 +37,8 @@ Status AwaitMonitorsGone(const std::string& containers) {
 // Newest first, those on top of others before them.
 Status UnmountBelow(const std::string& dir) {
   std::vector<std::string> below;
-  const std::string table = CRISP_TRY(ReadFile("/proc/self/mountinfo"));
-  for (size_t begin = 0, end; (end = table.find('\n', begin)) != std::string::npos;
-       begin = end + 1) {
-    size_t at = begin;
-    for (int field = 0; field < 4; ++field) at = table.find(' ', at) + 1;
-    const std::string target = table.substr(at, table.find(' ', at) - at);
-    if (target.starts_with(Cat(dir, "/"))) below.push_back(target);
+  for (const MountEntry& entry : CRISP_TRY(ReadMountTable())) {
+    if (entry.point.starts_with(Cat(dir, "/"))) below.push_back(entry.point);
   }
   for (auto target = below.rbegin(); target != below.rend(); ++target) {
     CRISP_RETURN_IF_ERROR(EnsureUnmounted(*target, /*detach=*/true));

@@ -57,6 +57,12 @@ TEST(CgroupLayoutTest, V1AndHybrid) {
   EXPECT_FALSE(hybrid.v2);
 }
 
+TEST(CgroupLayoutTest, MountPointsWithBlanks) {
+  TempDir dir;
+  const auto layout = Detect(dir, "32 29 0:29 / /sys\\040fs/memory rw - cgroup cgroup rw,memory\n");
+  EXPECT_EQ(layout.MountOf("memory"), "/sys fs/memory");
+}
+
 TEST(CgroupLayoutTest, None) {
   TempDir dir;
   ASSERT_TRUE(WriteFile(dir / "mountinfo", "1 1 0:1 / / rw - ext4 /dev/x rw\nrubbish\n").ok());
