@@ -84,6 +84,42 @@ TEST_F(CniNetworkTest, DelUsesTheConfigurationOfItsAdd) {
   EXPECT_THAT(dir_.Read("chained.DEL.in"), HasSubstr("\"hostPort\":8080"));
 }
 
+// What recovery deletes of a sandbox that has no row any more: nothing is known but the id.
+TEST_F(CniNetworkTest, DelByTheIdAloneHasTheRestFromItsAdd) {
+  ASSERT_TRUE(network().Add(attachment_, {}).ok());
+  network_.reset();
+  Attachment by_id;
+  by_id.sandbox = attachment_.sandbox;
+  ASSERT_TRUE(network().Del(by_id, {}).ok());
+  EXPECT_EQ(dir_.Read("log"), "ADD main\nADD chained\nDEL chained\nDEL main\n");
+  EXPECT_THAT(dir_.Read("main.DEL.env"), HasSubstr("CNI_NETNS=/proc/self/ns/net\n"));
+  EXPECT_THAT(dir_.Read("main.DEL.env"), HasSubstr(";K8S_POD_NAME=web;"));
+  EXPECT_THAT(dir_.Read("main.DEL.in"), HasSubstr("\"prevResult\""));
+  EXPECT_THAT(dir_.Read("chained.DEL.in"), HasSubstr("\"hostPort\":8080"));
+  EXPECT_TRUE(network().ListCached().value().empty());
+}
+
+// A network namespace is there, and a configuration, but nobody began an ADD: there is nothing that
+// a plugin could know of.
+TEST_F(CniNetworkTest, DelWithoutAnAddRunsNothing) {
+  ASSERT_TRUE(network().readiness().ready);
+  const Status deleted = network().Del(attachment_, {});
+  EXPECT_TRUE(deleted.ok()) << deleted.ToString();
+  EXPECT_EQ(dir_.Read("log"), "");
+}
+
+// The daemon was killed while the first plugin ran: what that did is unknown, and not nothing.
+TEST_F(CniNetworkTest, DelOfAnAddWithoutResultRunsAllPlugins) {
+  ASSERT_TRUE(failpoint::Arm("network.plugin.ADD.main.after=1*error").ok());
+  ASSERT_FALSE(network().Add(attachment_, {}).ok());
+  network_.reset();
+  ASSERT_TRUE(network().Del(attachment_, {}).ok());
+  EXPECT_EQ(dir_.Read("log"), "ADD main\nDEL chained\nDEL main\n");
+  EXPECT_THAT(dir_.Read("main.DEL.env"), HasSubstr("CNI_NETNS=/proc/self/ns/net\n"));
+  EXPECT_THAT(dir_.Read("main.DEL.in"), Not(HasSubstr("prevResult")));
+  EXPECT_TRUE(network().ListCached().value().empty());
+}
+
 TEST_F(CniNetworkTest, VersionsBefore04HaveNoPrevResultInDel) {
   dir_.Write("net.d/10.conflist",
              R"({"cniVersion": "0.3.1", "name": "old", "plugins": [{"type": "main"}]})");
