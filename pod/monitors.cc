@@ -15,7 +15,7 @@ oci::MonitorLaunch NewMonitorLaunch(const Environment& env, const oci::Runtime& 
   return launch;
 }
 
-void WarmUpCreate(Environment& env) {
+void WarmUpCreate(const Environment& env) {
   // A lane that is full has no quick moment to win.
   (void)env.options.work_lane->Submit([&env] { env.monitor_place->WarmUpMoves(); });
 }
@@ -24,6 +24,7 @@ Result<std::shared_ptr<oci::Monitor>> LaunchMonitor(const Environment& env,
                                                     oci::MonitorLaunch launch,
                                                     oci::MonitorObserver observer) {
   launch.place = env.monitor_place.get();
+  WarmUpCreate(env);
   return oci::Monitor::Launch(launch, std::move(observer));
 }
 

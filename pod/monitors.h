@@ -11,9 +11,10 @@ namespace crisp::pod {
 // Binary, runtime command line, loop, reaper and deadline are set; the rest is the caller's.
 oci::MonitorLaunch NewMonitorLaunch(const Environment& env, const oci::Runtime& runtime);
 
-// To be called as soon as it is clear that a container will be made: pays in advance, beside the
-// caller, what the runtime's create would wait for (launch_cgroup.h).
-void WarmUpCreate(Environment& env);
+// Pays in advance, beside the caller, what the runtime's create would wait for (launch_cgroup.h).
+// Lasts two grace periods, so it is called at each step on the way to a create that may take one:
+// before a pod's plugins, after them, when a container is asked for, when its monitor starts.
+void WarmUpCreate(const Environment& env);
 
 // Launches in the monitors' cgroup, which is not the daemon's: stopping the daemon's service must
 // not stop containers.

@@ -14,6 +14,7 @@
 #include "base/netns_handle.h"
 #include "pod/cgroups.h"
 #include "pod/init_process.h"
+#include "pod/monitors.h"
 #include "pod/sandbox_files.h"
 #include "pod/selinux_labels.h"
 #include "pod/sysctls.h"
@@ -148,6 +149,7 @@ network::Attachment AttachmentOf(const Sandbox& sandbox, const std::string& cgro
 
 Status AttachNetwork(SandboxContext& c) {
   if (c.sandbox->host_network()) return OkStatus();
+  WarmUpCreate(c.env);
   // The plugins are not cancelled with the call: one that is killed half way leaves more behind
   // than one that finishes.
   network::PodAddresses addresses = CRISP_TRY(c.env.options.network->Add(

@@ -106,7 +106,11 @@ void LaunchCgroup::RunOnThread(const std::function<void()>& work) {
 void LaunchCgroup::WarmUpMoves() {
   if (!threaded_ || warming_.exchange(true)) return;
   // By number and to where it is already: 0 would be taken without the lock.
-  (void)WriteControlFile(dirs_.front().get(), "tasks", Cat(thread_id_.load()));
+  const std::string self = Cat(thread_id_.load());
+  (void)WriteControlFile(dirs_.front().get(), "tasks", self);
+  // The lock goes back to rest after a grace period; a move meanwhile, which is quick, adds another
+  // (kernel/rcu/sync.c).
+  (void)WriteControlFile(dirs_.front().get(), "tasks", self);
   warming_ = false;
 }
 

@@ -51,9 +51,10 @@ class LaunchCgroup final : public SpawnPlace {
   Result<ChildProcess> Spawn(const SpawnOptions& options) override;
 
   // Pays the grace period in advance, for a program that is about to move processes between cgroups
-  // (an OCI runtime's create): takes the lock by a move that changes nothing, after which the next
-  // moves find it in its fast state for a grace period or more. Blocks for that time; nothing
-  // depends on it, so errors are no one's business. v1 only: does nothing elsewhere.
+  // (an OCI runtime's create): takes the lock by moves that change nothing, after which the next
+  // ones find it in its fast state for two grace periods, and calls in that time make it longer.
+  // Blocks for one, or not at all in that time; nothing depends on it, so errors are no one's
+  // business. v1 only: does nothing elsewhere.
   void WarmUpMoves();
 
  private:
