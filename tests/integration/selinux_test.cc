@@ -106,6 +106,35 @@ TEST_P(SelinuxTest, VolumesAreRelabelled) {
   }
 }
 
+TEST_P(SelinuxTest, OthersFilesAreDenied) {
+  const auto enforcing = ReadFile("/sys/fs/selinux/enforce");
+  if (!enforcing.ok() || !enforcing->starts_with("1")) GTEST_SKIP() << "SELinux does not enforce";
+  const std::string volume = daemon().Path("volume");
+  ASSERT_THAT(EnsureDirectory(volume), IsOk());
+  ASSERT_THAT(WriteFile(volume + "/file", "x\n"), IsOk());
+  auto config = ContainerConfig("c", {"top"});
+  v1::Mount* mount = config.add_mounts();
+  mount->set_host_path(volume);
+  mount->set_container_path("/volume");
+  const auto read = [&](const std::string& pod, const v1::PodSandboxConfig& sandbox) {
+    return Shell(StartContainer(pod, config, sandbox), "cat /volume/file 2>&1 || true");
+  };
+  const std::string denied = "cat: can't open '/volume/file': Permission denied\n";
+  const auto sandbox = SandboxConfig("one"), other_sandbox = SandboxConfig("two");
+  const std::string pod = RunPod(sandbox), other = RunPod(other_sandbox);
+  EXPECT_EQ(read(pod, sandbox), denied) << "the host's";
+  mount->set_selinux_relabel(true);
+  config.mutable_metadata()->set_name("relabel");
+  EXPECT_EQ(read(pod, sandbox), "x\n");
+  mount->set_selinux_relabel(false);
+  EXPECT_EQ(read(other, other_sandbox), denied) << "another pod's";
+  config.mutable_metadata()->set_name("privileged");
+  config.mutable_linux()->mutable_security_context()->set_privileged(true);
+  auto privileged = SandboxConfig("three");
+  privileged.mutable_linux()->mutable_security_context()->set_privileged(true);
+  EXPECT_EQ(read(RunPod(privileged), privileged), "x\n");
+}
+
 CRISP_FOR_EACH_RUNTIME(SelinuxTest);
 
 }  // namespace
