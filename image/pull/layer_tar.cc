@@ -12,12 +12,12 @@
 
 #include "base/core/dir_fd.h"
 #include "image/pull/layer_path.h"
+#include "image/pull/node_attributes.h"
 #include "image/pull/tar_writer.h"
 
 namespace crisp::image {
 namespace {
 
-constexpr std::string_view kOverlayPrefix = "trusted.overlay.";
 constexpr char kOpaque[] = "trusted.overlay.opaque";
 constexpr char kOpaqueMarker[] = ".wh..wh..opq";  // image-spec layer.md, "Opaque Whiteout"
 
@@ -133,7 +133,7 @@ class LayerTarWriter {
         *opaque = value == "y";
       } else if (name == "trusted.overlay.redirect") {
         return Unimplemented("a directory that overlayfs has moved");
-      } else if (!name.starts_with(kOverlayPrefix) && !is_link) {
+      } else if (IsOfImage(name) && !is_link) {
         member->xattrs[name] = value;
       }
     }

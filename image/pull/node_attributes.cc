@@ -15,32 +15,19 @@ namespace {
 
 constexpr char kOpaqueAttribute[] = "trusted.overlay.opaque";
 
-enum class AttributeRule { kKeep, kDrop, kRefuse };
-
-AttributeRule RuleOf(std::string_view name) {
-  if (name.starts_with("trusted.overlay.") || name == "trusted.overlay") {
-    return AttributeRule::kRefuse;
-  }
-  if (name.starts_with("user.") || name.starts_with("trusted.") || name == "security.capability" ||
-      name.starts_with("system.posix_acl_")) {
-    return AttributeRule::kKeep;
-  }
-  return AttributeRule::kDrop;
+bool IsOfOverlayfs(std::string_view name) {
+  return name.starts_with("trusted.overlay.") || name == "trusted.overlay";
 }
 
 using Setter = std::function<int(const char* name, const std::string& value)>;
 
 Status SetXattrs(const TarEntry& entry, const Setter& set) {
   for (const auto& [name, value] : entry.xattrs) {
-    switch (RuleOf(name)) {
-      case AttributeRule::kRefuse:
-        return InvalidArgument("attribute ", PrintablePath(name),
-                               " is not allowed in a layer: overlayfs would take it for its own");
-      case AttributeRule::kDrop:
-        continue;
-      case AttributeRule::kKeep:
-        break;
+    if (IsOfOverlayfs(name)) {
+      return InvalidArgument("attribute ", PrintablePath(name),
+                             " is not allowed in a layer: overlayfs would take it for its own");
     }
+    if (!IsOfImage(name)) continue;
     if (set(name.c_str(), value) == 0) continue;
     // Symlinks and devices take no user attributes, and some file systems know no ACLs.
     const bool optional = name != "security.capability";
@@ -87,6 +74,12 @@ Status SetAttributesAt(int parent, const std::string& name, const TarEntry& entr
     return Errno("set time");
   }
   return OkStatus();
+}
+
+bool IsOfImage(std::string_view attribute) {
+  if (IsOfOverlayfs(attribute)) return false;
+  return attribute.starts_with("user.") || attribute.starts_with("trusted.") ||
+         attribute == "security.capability" || attribute.starts_with("system.posix_acl_");
 }
 
 Status SetOpaque(int directory) {

@@ -6,6 +6,7 @@
 #define CRISP_IMAGE_PULL_NODE_ATTRIBUTES_H_
 
 #include <string>
+#include <string_view>
 
 #include "base/core/result.h"
 #include "image/pull/tar_entry.h"
@@ -17,6 +18,10 @@ namespace crisp::image {
 Status SetAttributes(int fd, const TarEntry& entry, bool times);
 // Of parent/name, never followed: symlinks and special files.
 Status SetAttributesAt(int parent, const std::string& name, const TarEntry& entry);
+
+// Whether an extended attribute is an image's: others are the host's (security.selinux, .ima...) or
+// overlayfs's own.
+bool IsOfImage(std::string_view attribute);
 
 // trusted.overlay.opaque=y on a directory (O_PATH is enough).
 Status SetOpaque(int directory);
