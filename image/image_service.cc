@@ -487,6 +487,7 @@ Result<std::unique_ptr<ImageService>> ImageService::Open(Options options) {
   store_options.root = options.root;
   store_options.pinned = Pinned(options.pinned_images);
   store_options.telemetry = options.telemetry;
+  store_options.prepare_layers = options.prepare_layers;
   auto store =
       CRISP_TRY(ImageStore::Open(std::move(store_options)).Wrap("image store ", options.root));
   return std::unique_ptr<ImageService>(

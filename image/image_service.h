@@ -213,6 +213,8 @@ struct Options : Reloadable {
   int64_t max_layer_bytes = int64_t{256} << 30;  // uncompressed; a larger one is refused
   int pull_stall_seconds = 60;                   // a pull fails when nothing comes for so long
   std::vector<int> pull_cgroup_dirs;             // where crisp-pull is moved to
+  // Called with the directory of the layers before anything is made in it (SELinux labels).
+  std::function<Status(const std::string& directory)> prepare_layers;
   Reaper* reaper = nullptr;
   Telemetry* telemetry = nullptr;  // required
 };

@@ -14,6 +14,7 @@
 #define CRISP_IMAGE_IMAGE_STORE_H_
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -38,6 +39,7 @@ struct StoreOptions {
   PinnedImages pinned;
   Telemetry* telemetry = nullptr;
   std::string boot_id;  // empty: the kernel's; set by tests
+  std::function<Status(const std::string& directory)> prepare_layers;  // image_service.h
 };
 
 // An image whose layers are all in the store.

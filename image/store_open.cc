@@ -34,6 +34,7 @@ Result<std::unique_ptr<ImageStore>> ImageStore::Open(StoreOptions options) {
   CRISP_RETURN_IF_ERROR(EnsureDirectory(paths.root, 0711));
   // 0700: set-id programs of images must not be within reach of the host's users.
   DirFd layers = CRISP_TRY(DirFd::OpenOrCreate(paths.layers(), 0700));
+  if (options.prepare_layers) CRISP_RETURN_IF_ERROR(options.prepare_layers(paths.layers()));
   DirFd images = CRISP_TRY(DirFd::OpenOrCreate(paths.images(), 0700));
   CRISP_RETURN_IF_ERROR(EnsureDirectory(paths.tmp(), 0700));
   CRISP_RETURN_IF_ERROR(EnsureDirectory(paths.records(), 0700));

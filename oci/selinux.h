@@ -104,6 +104,13 @@ class LabelAccess {
 Status RelabelTree(const std::string& path, const std::string& label,
                    const LabelAccess& access = LabelAccess());
 
+// Labels a directory of crisp's own and all that is in it, once: what is made there later inherits
+// the type from the directory, which is the kernel's rule and costs nothing. To be called before
+// anything is made in it. The directory is labelled last, so that a walk that was cut short is
+// begun again, and one that has the label is not walked.
+Status LabelStore(const std::string& directory, const std::string& label,
+                  const LabelAccess& access = LabelAccess());
+
 }  // namespace crisp::oci
 
 #endif  // CRISP_OCI_SELINUX_H_

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/core/dir_fd.h"
 #include "base/core/tree_walk.h"
 #include "oci/selinux.h"
 
@@ -78,16 +79,20 @@ class LeftAlone {
 // File systems without labels say ENOTSUP; a file may be gone by now.
 bool IsNothingToDo(int error) { return error == ENOTSUP || error == ENOENT; }
 
-Status SetLabel(const LabelAccess& access, const std::string& name, bool follow,
-                const std::string& label) {
+// Or can have none.
+bool HasLabel(const LabelAccess& access, const std::string& name, bool follow,
+              const std::string& label) {
   std::array<char, 4096> now{};
   const ssize_t size = access.Get(name, follow, now.data(), now.size());
-  if (size < 0 && IsNothingToDo(errno)) return OkStatus();
-  if (size >= 0) {
-    std::string_view text(now.data(), static_cast<size_t>(size));
-    while (!text.empty() && text.back() == '\0') text.remove_suffix(1);
-    if (text == label) return OkStatus();
-  }
+  if (size < 0) return IsNothingToDo(errno);
+  std::string_view text(now.data(), static_cast<size_t>(size));
+  while (!text.empty() && text.back() == '\0') text.remove_suffix(1);
+  return text == label;
+}
+
+Status SetLabel(const LabelAccess& access, const std::string& name, bool follow,
+                const std::string& label) {
+  if (HasLabel(access, name, follow, label)) return OkStatus();
   if (access.Set(name, follow, label) == 0 || IsNothingToDo(errno)) return OkStatus();
   return Errno("set label ", label);
 }
@@ -130,6 +135,16 @@ Status RelabelTree(const std::string& path, const std::string& label, const Labe
   };
   const auto enter = [&](int fd, const struct stat& at) { return !left_alone.Contains(fd, at); };
   return WalkTree(DirFd(std::move(directory)), visit, enter);
+}
+
+Status LabelStore(const std::string& directory, const std::string& label,
+                  const LabelAccess& access) {
+  if (HasLabel(access, directory, /*follow=*/false, label)) return OkStatus();
+  const DirFd store = CRISP_TRY(DirFd::Open(directory).Wrap("relabel"));
+  for (const std::string& name : CRISP_TRY(store.List())) {
+    CRISP_RETURN_IF_ERROR(RelabelTree(JoinPath(directory, name), label, access));
+  }
+  return SetLabel(access, directory, /*follow=*/false, label).Wrap("relabel ", directory);
 }
 
 }  // namespace crisp::oci

@@ -312,7 +312,13 @@ Status Daemon::Parts::OpenRooms() {
   network_options.telemetry = &telemetry;
   network = CRISP_TRY(network::Network::Open(std::move(network_options)).Wrap("network"));
 
+  const oci::SelinuxHost selinux = CRISP_TRY(oci::ReadSelinuxHost(ToSelinuxMode(*c)));
   image::Options image_options = ToImageOptions(*c);
+  if (selinux.enabled) {
+    image_options.prepare_layers = [label = selinux.ro_file](const std::string& layers) {
+      return oci::LabelStore(layers, label);
+    };
+  }
   image_options.pull_cgroup_dirs = pull_cgroup.fds();
   image_options.reaper = &reaper;
   image_options.telemetry = &telemetry;
@@ -335,7 +341,7 @@ Status Daemon::Parts::OpenRooms() {
   }
 
   pod::Options pod_options = ToPodOptions(*c);
-  pod_options.selinux = CRISP_TRY(oci::ReadSelinuxHost(ToSelinuxMode(*c)));
+  pod_options.selinux = selinux;
   pod_options.cdi = cdi.get();
   pod_options.hooks = hooks.get();
   pod_options.cgroup_layout = &cgroup_layout;

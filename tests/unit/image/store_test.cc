@@ -285,6 +285,22 @@ TEST_F(Store, SurvivesARestart) {
   EXPECT_EQ(LayerDirs(), (std::set<std::string>{"1", "2"}));
 }
 
+TEST_F(Store, LayersArePreparedBeforeAnythingIsInThere) {
+  StoreOptions options;
+  options.root = dir_ / "fresh";
+  options.telemetry = &telemetry_;
+  options.boot_id = "boot-1";
+  bool empty = false;
+  options.prepare_layers = [&](const std::string& layers) {
+    empty = layers == dir_ / "fresh/layers" && fs::is_empty(layers);
+    return OkStatus();
+  };
+  ASSERT_TRUE(ImageStore::Open(options).ok());
+  EXPECT_TRUE(empty);
+  options.prepare_layers = [](const std::string&) { return InvalidArgument("no such label"); };
+  EXPECT_EQ(ImageStore::Open(options).status().message(), "no such label");
+}
+
 TEST_F(Store, OpenRemovesWhatHasNoRow) {
   Publish('a', "1", tag_);
   store_.reset();

@@ -359,6 +359,22 @@ TEST_F(RelabelTest, FilesWithoutLabels) {
   EXPECT_THAT(labels.written, testing::Contains(top_ + "/a/b"));
 }
 
+TEST_F(RelabelTest, AStoreIsLabelledOnceAndTheDirectoryLast) {
+  FakeLabels labels;
+  labels.failures[top_ + "/a/b"] = EPERM;
+  EXPECT_EQ(LabelStore(top_, "l", labels).code(), Code::kPermissionDenied);
+  EXPECT_THAT(labels.written, Not(testing::Contains(top_)));
+  labels.failures.clear();
+  ASSERT_TRUE(LabelStore(top_, "l", labels).ok());
+  EXPECT_EQ(labels.written.back(), top_);
+  EXPECT_THAT(labels.written, testing::Contains(top_ + "/a/b"));
+  labels.written.clear();
+  labels.labels.erase(top_ + "/a/b");  // not looked at again
+  ASSERT_TRUE(LabelStore(top_, "l", labels).ok());
+  EXPECT_THAT(labels.written, IsEmpty());
+  EXPECT_THAT(LabelStore(top_ + "/none", "l", labels).message(), HasSubstr(top_ + "/none"));
+}
+
 TEST_F(RelabelTest, OneFile) {
   FakeLabels labels;
   ASSERT_TRUE(RelabelTree(top_ + "/a/b", "l", labels).ok());
