@@ -55,8 +55,9 @@ void FaultTest::SetUp() {
   const std::string config =
       Cat("runtimes:\n  ", name, ":\n    path: ", runtime_.path(),
           "\nbinaries:\n  monitor: ", monitor_.path(),
-          "\nnetwork:\n  plugin_timeout: 2s\n  plugin_dirs: [", daemon().Path("fake/plugins"),
-          "]\ntimeouts:\n  runtime: 2s\n  kill: 3s\n  shutdown: 5s\n");
+          "\nnetwork:\n  plugin_timeout: ", PatientSeconds(2), "s\n  plugin_dirs: [",
+          daemon().Path("fake/plugins"), "]\ntimeouts:\n  runtime: ", PatientSeconds(2),
+          "s\n  kill: ", PatientSeconds(3), "s\n  shutdown: ", PatientSeconds(5), "s\n");
   ASSERT_THAT(WriteFile(daemon().Path("conf.d/fault.yaml"), config), IsOk());
   KillAndRestart();
 }

@@ -67,6 +67,9 @@ class MonitorFaultTest : public FaultTest {
     const std::string status = Must(ReadFile(Cat("/proc/", PidOf(id_), "/status")));
     monitor_ = std::atoi(status.c_str() + status.find("PPid:") + 5);
     ASSERT_GT(monitor_, 2);
+    // A shell that is ended before its first line has no log.
+    ASSERT_TRUE(
+        Eventually([&] { return !ReadLog(LogPath(sandbox_, ContainerConfig("c", {}))).empty(); }));
   }
   void Signal(int signal) { ASSERT_EQ(::kill(monitor_, signal), 0); }
   Status Reopen(Duration limit) {
