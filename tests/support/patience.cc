@@ -1,5 +1,7 @@
 #include "tests/support/patience.h"
 
+#include <poll.h>
+
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -33,6 +35,15 @@ Duration Patient(Duration limit) {
 
 int64_t PatientSeconds(int64_t limit_s) {
   return static_cast<int64_t>(std::ceil(static_cast<double>(limit_s) * TimeFactor()));
+}
+
+bool Eventually(const std::function<bool()>& done, Duration limit) {
+  const MonoTime deadline = MonoNow() + Patient(limit);
+  while (!done()) {
+    if (MonoNow() > deadline) return false;
+    ::poll(nullptr, 0, 10);
+  }
+  return true;
 }
 
 }  // namespace crisp::test

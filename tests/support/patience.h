@@ -10,7 +10,9 @@
 #ifndef CRISP_TESTS_SUPPORT_PATIENCE_H_
 #define CRISP_TESTS_SUPPORT_PATIENCE_H_
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 
 #include "base/core/clock.h"
 
@@ -22,6 +24,9 @@ double TimeFactor();
 Duration Patient(Duration limit);
 // The same in whole seconds, as the CRI's requests have them.
 int64_t PatientSeconds(int64_t limit_s);
+
+// Polls `done` each 10 ms until it is true or Patient(limit) has passed; what it was last.
+bool Eventually(const std::function<bool()>& done, Duration limit = std::chrono::seconds(10));
 
 }  // namespace crisp::test
 

@@ -15,19 +15,6 @@ namespace {
 
 constexpr int64_t kMemoryLimit_bytes = 256 << 20;
 
-}  // namespace
-
-bool Eventually(const std::function<bool()>& done, Duration limit) {
-  const MonoTime deadline = MonoNow() + Patient(limit);
-  while (!done()) {
-    if (MonoNow() > deadline) return false;
-    ::poll(nullptr, 0, 10);
-  }
-  return true;
-}
-
-namespace {
-
 // One for all tests of this program: it takes hundreds of processes to make. Where those are dear,
 // CRISP_TEST_CACHE names a directory that outlives programs.
 Result<std::string> EnsureBusyboxLayout() {

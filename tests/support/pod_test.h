@@ -106,9 +106,6 @@ class PodTest : public testing::TestWithParam<std::string> {
   std::optional<Census> before_;
 };
 
-// Polls `done` each 10 ms until it is true or Patient(limit) has passed; what it was last.
-bool Eventually(const std::function<bool()>& done, Duration limit = std::chrono::seconds(10));
-
 inline const Status& StatusIn(const Status& status) { return status; }
 template <typename T>
 const Status& StatusIn(const Result<T>& result) {

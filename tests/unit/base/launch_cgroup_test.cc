@@ -9,27 +9,19 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <functional>
 #include <thread>
 
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
 #include "temp_dir.h"
+#include "tests/support/patience.h"
 
 namespace crisp {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-bool Eventually(const std::function<bool()>& what) {
-  const MonoTime end = MonoNow() + seconds(20);
-  while (!what()) {
-    if (MonoNow() > end) return false;
-    std::this_thread::sleep_for(milliseconds(5));
-  }
-  return true;
-}
+using test::Eventually;
 
 // Of this process, by the name that they give themselves before they enter the group. One that was
 // joined may be listed for another moment.

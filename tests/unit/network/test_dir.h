@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 
 #include <chrono>
-#include <functional>
 #include <string>
 #include <thread>
 
@@ -16,6 +15,7 @@
 #include "base/core/dir_fd.h"
 #include "base/core/epoll_loop.h"
 #include "base/core/file.h"
+#include "tests/support/patience.h"
 
 namespace crisp::network {
 
@@ -76,13 +76,7 @@ class LoopThread {
   std::thread thread_;
 };
 
-inline bool Eventually(const std::function<bool()>& what) {
-  for (int i = 0; i < 500; ++i) {
-    if (what()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return false;
-}
+using test::Eventually;
 
 inline constexpr const char* kResult10 = R"({"cniVersion": "1.0.0",
   "interfaces": [{"name": "br0"}, {"name": "veth1"}, {"name": "eth0", "sandbox": "/run/ns/x"}],

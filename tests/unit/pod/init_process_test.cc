@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include <functional>
 #include <thread>
 
 #include "base/core/child_process.h"
@@ -13,21 +12,13 @@
 #include "base/core/process_stat.h"
 #include "base/failpoint.h"
 #include "pod_fixtures.h"
+#include "tests/support/patience.h"
 
 namespace crisp::pod {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::seconds;
-
-bool Eventually(const std::function<bool()>& what) {
-  const MonoTime end = MonoNow() + seconds(20);
-  while (!what()) {
-    if (MonoNow() > end) return false;
-    std::this_thread::sleep_for(milliseconds(10));
-  }
-  return true;
-}
+using test::Eventually;
 
 class InitProcessTest : public ::testing::Test {
  protected:

@@ -16,10 +16,12 @@
 #include "base/core/child_process.h"
 #include "base/core/dir_fd.h"
 #include "pod_fixtures.h"
+#include "tests/support/patience.h"
 
 namespace crisp::pod {
 namespace {
 
+using test::Eventually;
 using testing::HasSubstr;
 
 constexpr const char* kContainer =
@@ -141,10 +143,6 @@ class StreamingTest : public testing::Test {
     while (::readdir(open) != nullptr) ++count;
     ::closedir(open);
     return count;
-  }
-  static bool Eventually(const std::function<bool()>& done) {
-    for (int i = 0; i < 1000 && !done(); ++i) ::usleep(5000);
-    return done();
   }
   void SetState(ContainerState state) {
     container_->Update([&](ContainerRow& row) { row.state = state; });
