@@ -104,8 +104,7 @@ Status CniNetwork::DelAll(const Attachment& attachment, const CachedAttachment& 
                           const CancelToken& cancel) const {
   // Spec 0.4.0 brought prevResult to DEL; older plugins know it in ADD only.
   const bool with_result = IsAtLeast(cached.config.cni_version, "0.4.0");
-  const std::string netns =
-      NetnsOrEmpty(attachment.netns_path.empty() ? cached.netns_path : attachment.netns_path);
+  const std::string netns = NetnsOrEmpty(cached.netns_path);
   const std::vector<PluginConfig>& plugins = cached.config.plugins;
   for (auto it = plugins.rbegin(); it != plugins.rend(); ++it) {
     const PluginConfig& plugin = *it;

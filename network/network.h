@@ -44,7 +44,7 @@ struct PortMapping {
 // Everything that CNI wants to know about one pod's attachment (interface eth0).
 struct Attachment {
   SandboxId sandbox;
-  std::string netns_path;  // for DEL: empty means ADD's; one that is gone is left out
+  std::string netns_path;  // DEL takes ADD's, and this where its record is damaged
   std::string pod_name;
   std::string pod_namespace;
   std::string pod_uid;

@@ -132,9 +132,9 @@ TEST_F(CniNetworkTest, VersionsBefore04HaveNoPrevResultInDel) {
 }
 
 TEST_F(CniNetworkTest, ANamespaceThatIsGoneIsEmpty) {
-  ASSERT_TRUE(network().Add(attachment_, {}).ok());
   dir_.Write("pin", "");  // the file is there, the mount is not
   attachment_.netns_path = dir_.path() + "/pin";
+  ASSERT_TRUE(network().Add(attachment_, {}).ok());
   ASSERT_TRUE(network().Del(attachment_, {}).ok());
   EXPECT_THAT(dir_.Read("main.DEL.env"), HasSubstr("CNI_NETNS=\n"));
 }
@@ -191,7 +191,15 @@ TEST_F(CniNetworkTest, ADamagedCacheFallsBackToTheCurrentConfiguration) {
   dir_.Write(CacheFile(), "");
   ASSERT_TRUE(network().Del(attachment_, {}).ok());
   EXPECT_EQ(dir_.Read("log"), "ADD main\nADD chained\nDEL chained\nDEL main\n");
+  EXPECT_THAT(dir_.Read("main.DEL.env"), HasSubstr("CNI_NETNS=/proc/self/ns/net\n"));
   EXPECT_TRUE(network().ListCached().value().empty());
+}
+
+TEST_F(CniNetworkTest, TheNamespaceOfADelIsThatOfItsAdd) {
+  ASSERT_TRUE(network().Add(attachment_, {}).ok());
+  attachment_.netns_path = "/where/it/never/was";
+  ASSERT_TRUE(network().Del(attachment_, {}).ok());
+  EXPECT_THAT(dir_.Read("main.DEL.env"), HasSubstr("CNI_NETNS=/proc/self/ns/net\n"));
 }
 
 TEST_F(CniNetworkTest, ADamagedCacheWithoutConfigurationIsReported) {
