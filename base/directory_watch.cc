@@ -69,7 +69,9 @@ bool DirectoryWatch::EnsureWatches() {
       const int wd = ::inotify_add_watch(inotify_.get(), path.c_str(), kEvents);
       if (wd < 0) {
         const bool absent = errno == ENOENT || errno == ENOTDIR;
-        if (!absent) log::Warning("directory is not watched", {{"error", Errno("watch ", path)}});
+        if (!absent && !std::exchange(warned_, true)) {
+          log::Warning("directory is not watched", {{"error", Errno("watch ", path)}});
+        }
         all = all && absent;
         break;
       }
@@ -86,6 +88,7 @@ bool DirectoryWatch::EnsureWatches() {
     if (!now.contains(wd)) ::inotify_rm_watch(inotify_.get(), wd);
   }
   watched_ = std::move(now);
+  warned_ = warned_ && !all;
   return all;
 }
 

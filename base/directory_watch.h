@@ -31,6 +31,9 @@ class DirectoryWatch {
   int fd() const { return inotify_.get(); }
   // True at the first call. What changes after it returned makes the next call true.
   bool TakeChanged();
+  // False: some of what there is could not be watched (fs.inotify.max_user_watches) when it was
+  // last tried, which each question does again; fd() does not tell of all changes then.
+  bool reliable() const { return reliable_; }
 
  private:
   // What of a watched directory is of interest: the names that lead on, or everything.
@@ -48,6 +51,7 @@ class DirectoryWatch {
   const std::vector<std::string> directories_;
   const UniqueFd inotify_;
   bool reliable_ = false;
+  bool warned_ = false;  // that they are not reliable
   std::map<int, Interest> watched_;
 };
 

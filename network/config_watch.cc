@@ -7,6 +7,9 @@
 #include "base/log.h"
 
 namespace crisp::network {
+namespace {
+constexpr auto kAskAgain = std::chrono::seconds(5);
+}  // namespace
 
 ConfigWatch::ConfigWatch(std::string dir, EpollLoop* loop)
     : dir_(std::move(dir)), loop_(loop), directory_({dir_}) {}
@@ -24,6 +27,9 @@ Result<std::shared_ptr<ConfigWatch>> ConfigWatch::Start(std::string dir, EpollLo
       loop->Watch(watch->directory_.fd(), EPOLLIN, [weak = std::weak_ptr(watch)](uint32_t) {
         if (const auto self = weak.lock()) self->OnReadable();
       }));
+  loop->Post([weak = std::weak_ptr(watch)] {
+    if (const auto self = weak.lock()) self->AskAgainIfUnwatched();
+  });
   return watch;
 }
 
@@ -60,6 +66,17 @@ void ConfigWatch::Reload() {
 
 void ConfigWatch::OnReadable() {
   if (directory_.TakeChanged()) Reload();
+  AskAgainIfUnwatched();
+}
+
+void ConfigWatch::AskAgainIfUnwatched() {
+  if (directory_.reliable() || std::exchange(will_ask_, true)) return;
+  loop_->RunAt(MonoNow() + kAskAgain, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->will_ask_ = false;
+    self->OnReadable();
+  });
 }
 
 }  // namespace crisp::network

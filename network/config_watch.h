@@ -6,6 +6,9 @@
 //           (a mutex is held for the copy of a pointer).
 // Lifetime: the loop must outlive it. It may be released from any thread, also while an event is
 //           being handled.
+// Unwatched: where the kernel gives no watch for a directory of the path, the directory is read
+// again
+//           every five seconds until it does.
 // Errors:   Start fails when the kernel gives no inotify instance; a directory that cannot be read
 //           is a snapshot that says so.
 #ifndef CRISP_NETWORK_CONFIG_WATCH_H_
@@ -22,7 +25,7 @@
 
 namespace crisp::network {
 
-class ConfigWatch {
+class ConfigWatch : public std::enable_shared_from_this<ConfigWatch> {
  public:
   // `dir` must be absolute. The first snapshot is there when it returns.
   static Result<std::shared_ptr<ConfigWatch>> Start(std::string dir, EpollLoop* loop);
@@ -34,10 +37,13 @@ class ConfigWatch {
   ConfigWatch(std::string dir, EpollLoop* loop);
   void Reload();
   void OnReadable();
+  void AskAgainIfUnwatched();
 
   const std::string dir_;
   EpollLoop* const loop_;
-  DirectoryWatch directory_;  // loop thread only (and Start, before the loop knows us)
+  // Loop thread only (and Start, before the loop knows us):
+  DirectoryWatch directory_;
+  bool will_ask_ = false;
   EpollLoop::WatchId watch_id_ = 0;
 
   mutable std::mutex mutex_;  // guards the pointer

@@ -107,6 +107,22 @@ TEST_F(ConfigWatchTest, AnAncestorIsReplacedByRename) {
   EXPECT_TRUE(BecomesReady("c"));
 }
 
+// A circle of links cannot be watched, as what is beyond the kernel's number of watches cannot, and
+// its end is nothing that the directories above tell.
+TEST_F(ConfigWatchTest, WhatCannotBeWatchedIsReadAgain) {
+  const std::string circle = dir_.path() + "/other/circle";
+  ASSERT_TRUE(EnsureDirectory(dir_.path() + "/other").ok());
+  ASSERT_TRUE(EnsureDirectory(dir_.path() + "/above").ok());
+  ASSERT_EQ(::symlink(circle.c_str(), circle.c_str()), 0);
+  ASSERT_EQ(::symlink(circle.c_str(), (dir_.path() + "/above/link").c_str()), 0);
+  Start(dir_.path() + "/above/link");
+  EXPECT_FALSE(watch_->snapshot()->readiness.ready);
+  ASSERT_EQ(::unlink(circle.c_str()), 0);
+  ASSERT_TRUE(EnsureDirectory(circle).ok());
+  dir_.Write("other/circle/a.conflist", Config("a"));
+  EXPECT_TRUE(BecomesReady("a"));
+}
+
 TEST_F(ConfigWatchTest, ReleasedWhileEventsArrive) {
   log::SetLevel(log::Level::kError);  // half-written files are seen here, and warned of
   std::atomic<bool> stop = false;
