@@ -141,13 +141,22 @@ bool Client::ReadyForOutput(int64_t now_ms) {
   return true;
 }
 
+bool Client::LeftWhilePaused() const {
+  if (!alive() || !input_paused_) return false;
+  pollfd wait{fd_.get(), 0, 0};
+  return ::poll(&wait, 1, 0) > 0 && (wait.revents & POLLHUP) != 0;
+}
+
 int64_t Client::StallEndMs() const {
   return alive() && stalled_since_ms_ >= 0 ? stalled_since_ms_ + budget_ms_ : INT64_MAX;
 }
 
 void Client::OnEvents(uint32_t events) {
-  if ((events & EPOLLOUT) != 0) (void)ReadyForOutput(NowMs());
-  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0 || !alive()) return;
+  // A peer that left ends a stall, too; a paused client is not watched any more then.
+  if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) (void)ReadyForOutput(NowMs());
+  // Paused, by a client before this one in the same round, or a stalled one that left: what it sent
+  // stays in its socket.
+  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0 || !alive() || input_paused_) return;
   char data[kMaxPacket_bytes];
   ssize_t n = ::recv(fd_.get(), data, sizeof(data), MSG_DONTWAIT | MSG_TRUNC);
   // Said once, before what the peer sent, when it left without reading all of ours.

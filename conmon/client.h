@@ -60,6 +60,8 @@ class Client final : public Poller::Handler {
   void PauseInput();
   void ResumeInput();
   void EndInput();
+  // Its peer went away while the input was paused. That is not noticed before the input resumes.
+  bool LeftWhilePaused() const;
 
   // See the head of this file. False while this client's socket is full.
   bool ReadyForOutput(int64_t now_ms);
@@ -94,6 +96,9 @@ class Client final : public Poller::Handler {
 
 class Clients final : public Poller::Handler {
  public:
+  // Fewer than there may be connections, so that one with a request always finds room.
+  static constexpr size_t kMaxAttached = 56;
+
   Clients(Poller* poller, ClientOwner* owner) : poller_(poller), owner_(owner) {}
 
   Status Listen(int state_dir_fd);
@@ -112,6 +117,9 @@ class Clients final : public Poller::Handler {
   void PauseInput();
   void ResumeInput();
   uint32_t CountAttached() const;
+  // False: kMaxAttached clients are attached. Those of them who left while the input was paused
+  // make room, the oldest first; what they had sent and nobody read is lost then.
+  bool MakeRoomToAttach();
   // Destroys what was dropped.
   void Sweep();
 

@@ -90,6 +90,16 @@ uint32_t Clients::CountAttached() const {
       clients_.begin(), clients_.end(), [](const auto& c) { return c->alive() && c->attached(); }));
 }
 
+bool Clients::MakeRoomToAttach() {
+  while (CountAttached() >= kMaxAttached) {
+    const auto gone = std::find_if(clients_.begin(), clients_.end(),
+                                   [](const auto& c) { return c->LeftWhilePaused(); });
+    if (gone == clients_.end()) return false;
+    (*gone)->Drop();
+  }
+  return true;
+}
+
 void Clients::Sweep() {
   std::erase_if(clients_, [](const auto& client) { return !client->alive(); });
 }

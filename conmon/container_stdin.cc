@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <utility>
+
 namespace crisp::conmon {
 
 std::string_view ContainerStdin::TryWrite(std::string_view data) {
@@ -20,17 +22,26 @@ std::string_view ContainerStdin::TryWrite(std::string_view data) {
 
 void ContainerStdin::Write(std::string_view data) {
   if (!open()) return;
+  if (blocked()) {
+    pending_ += data;
+    return;
+  }
   pending_.assign(TryWrite(data));
-  if (blocked()) return Wait();
+  if (blocked()) return Watch();
   if (closing_) fd_.Reset();
 }
 
-// Watched only while something is pending: a pipe without readers would wake us for ever.
-void ContainerStdin::Wait() {
-  if (!poller_->Add(fd_.get(), EPOLLOUT, this).ok()) {
-    std::string().swap(pending_);
-    fd_.Reset();
-  }
+void ContainerStdin::Watch() {
+  if (!blocked() || watched_) return;
+  watched_ = poller_->Add(fd_.get(), EPOLLOUT, this).ok();
+  if (watched_) return;
+  std::string().swap(pending_);
+  fd_.Reset();
+  owner_->OnStdinDrained();
+}
+
+void ContainerStdin::Unwatch() {
+  if (std::exchange(watched_, false)) poller_->Remove(fd_.get(), this);
 }
 
 void ContainerStdin::Close() {
@@ -41,13 +52,15 @@ void ContainerStdin::Close() {
 void ContainerStdin::Restore(std::string pending, bool closing) {
   pending_ = std::move(pending);
   closing_ = closing;
-  if (blocked()) Wait();
+  Watch();
 }
 
-void ContainerStdin::OnEvents(uint32_t) {
+void ContainerStdin::OnEvents(uint32_t events) {
   pending_ = std::string(TryWrite(pending_));
-  if (blocked()) return;
-  poller_->Remove(fd_.get(), this);
+  if (blocked() && (events & EPOLLHUP) == 0) return;
+  Unwatch();
+  // The master of a terminal that nobody holds hangs up all the time.
+  if (blocked()) return owner_->OnStdinDeserted();
   if (closing_) fd_.Reset();
   owner_->OnStdinDrained();
 }

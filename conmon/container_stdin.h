@@ -2,7 +2,7 @@
 //
 // Contract: never blocks. What the pipe does not take is kept (at most one packet), and until it is
 //           gone blocked() is true and nothing more must be written: the clients wait in their
-//           sockets.
+//           sockets. What is written all the same is kept behind it.
 // Threads:  one.
 #ifndef CRISP_CONMON_CONTAINER_STDIN_H_
 #define CRISP_CONMON_CONTAINER_STDIN_H_
@@ -20,6 +20,8 @@ class ContainerStdin final : public Poller::Handler {
   class Owner {
    public:
     virtual void OnStdinDrained() = 0;
+    // Blocked, and nobody holds the terminal: not watched until Watch().
+    virtual void OnStdinDeserted() = 0;
 
    protected:
     ~Owner() = default;
@@ -32,7 +34,7 @@ class ContainerStdin final : public Poller::Handler {
   int fd() const { return fd_.get(); }
   bool blocked() const { return !pending_.empty(); }
 
-  // Discards when stdin is closed. Precondition: !blocked().
+  // Discards when stdin is closed.
   void Write(std::string_view data);
   // Closes, after what is pending was taken.
   void Close();
@@ -40,19 +42,22 @@ class ContainerStdin final : public Poller::Handler {
   const std::string& pending() const { return pending_; }
   bool closing() const { return closing_; }
   void Restore(std::string pending, bool closing);
+  // Only what is pending is waited for: a pipe without readers would wake us for ever.
+  void Watch();
+  void Unwatch();
 
   void OnEvents(uint32_t events) override;
 
  private:
   // The part of `data` that the pipe did not take; all is taken when it is broken.
   std::string_view TryWrite(std::string_view data);
-  void Wait();
 
   Poller* poller_;
   Owner* owner_;
   UniqueFd fd_;
   std::string pending_;
   bool closing_ = false;
+  bool watched_ = false;
 };
 
 }  // namespace crisp::conmon

@@ -204,18 +204,21 @@ void Monitor::OnChildren() {
     }
     return;
   }
-  if (state_ < State::kCreated || state_ == State::kEnded) return;
-  int status = 0;
-  pid_t pid = 0;
-  while ((pid = ::waitpid(-1, &status, WNOHANG | __WALL)) > 0) {
-    if (pid == container_pid_ && state_ == State::kCreated) OnContainerEnd(status);
+  while (state_ == State::kCreated) {
+    siginfo_t info{};
+    const int failed = ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL);
+    if (failed != 0 || info.si_pid == 0) return;
+    // It stays a zombie, and the others with it, until this process ends: the daemon can read its
+    // status where the record is not written in time because the log's disk hangs.
+    if (info.si_pid == container_pid_) return OnContainerEnd(info);
+    ::waitpid(info.si_pid, nullptr, WNOHANG | __WALL);
   }
 }
 
-void Monitor::OnContainerEnd(int wait_status) {
+void Monitor::OnContainerEnd(const siginfo_t& end) {
   exit_.finished_at_ns = WallNowNs();
-  exit_.signal = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
-  exit_.exit_code = exit_.signal != 0 ? 128 + exit_.signal : WEXITSTATUS(wait_status);
+  exit_.signal = end.si_code == CLD_EXITED ? 0 : end.si_status;
+  exit_.exit_code = exit_.signal != 0 ? 128 + exit_.signal : end.si_status;
   oom_.Check();
   state_ = State::kDraining;
   stdio_.BeginDrain();

@@ -15,6 +15,7 @@
 #ifndef CRISP_CONMON_MONITOR_H_
 #define CRISP_CONMON_MONITOR_H_
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <memory>
@@ -73,7 +74,7 @@ class Monitor final : public ClientOwner, public OomWatch::Owner {
 
   // The end.
   void OnChildren();
-  void OnContainerEnd(int wait_status);
+  void OnContainerEnd(const siginfo_t& end);
   void FinishExit();
   bool TryWriteRecord();
   void End(int exit_status);

@@ -107,6 +107,10 @@ void Monitor::OnAttach(Client* client, const Packet& packet) {
   if (state_ != State::kCreated && state_ != State::kDraining) {
     return client->Answer(request, FailedPrecondition("attach: the container is not running"));
   }
+  if (!clients_.MakeRoomToAttach()) {
+    return client->Answer(request, ResourceExhausted("attach: ", Clients::kMaxAttached,
+                                                     " clients are attached already"));
+  }
   client->said_hello = true;  // an attach client wants kExit
   client->Answer(request, OkStatus());
   client->Attach(body->streams);

@@ -27,7 +27,8 @@ OutputStream::Outcome OutputStream::ReadOnce(Scratch* scratch, LogFile* log) {
   const size_t kept = carry_.size();
   const ssize_t n = ::read(fd_.get(), input + kept, Scratch::kReadSize);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return Outcome::kNothing;
-  if (n <= 0) return Outcome::kEnd;  // EIO: the last process closed the terminal
+  if (n < 0 && errno == EIO) return Outcome::kDeserted;
+  if (n <= 0) return Outcome::kEnd;
   const std::string_view fresh(input + kept, static_cast<size_t>(n));
   last_read_bytes_ = fresh.size();
   owner_->OnData(type_, fresh);

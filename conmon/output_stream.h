@@ -31,7 +31,8 @@ class OutputStream final : public Poller::Handler {
    protected:
     ~Owner() = default;
   };
-  enum class Outcome { kData, kNothing, kEnd };
+  // kDeserted: no process holds the terminal open now; one may again.
+  enum class Outcome { kData, kNothing, kDeserted, kEnd };
 
   // `type`: kAttachStdout or kAttachStderr; it names the stream in the log too.
   OutputStream(MessageType type, size_t line_limit, Owner* owner)

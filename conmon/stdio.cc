@@ -14,6 +14,8 @@ namespace {
 constexpr int64_t kIdle_ms = 1000;
 constexpr int64_t kDrainQuiet_ms = 100;
 constexpr int64_t kDrainLimit_ms = 2000;
+constexpr int64_t kFirstRest_ms = 100;
+constexpr int64_t kLongestRest_ms = 1000;
 constexpr size_t kTrickle_bytes = 2048;
 constexpr size_t kTorrent_bytes = 48 << 10;
 constexpr int64_t kTrickle_us = 500;
@@ -122,9 +124,37 @@ void Stdio::OnReadable(OutputStream* stream) {
       return Gather(stream);
     case OutputStream::Outcome::kEnd:
       return EndStream(stream);
+    case OutputStream::Outcome::kDeserted:
+      return phase_ == Phase::kRunning ? Rest(now) : EndStream(stream);
     case OutputStream::Outcome::kNothing:
       return;
   }
+}
+
+// While PID 1 lives, a terminal that no process holds open is not at its end: who opens it next
+// goes on with it. The kernel has no event for that, and until then the master reports a hang-up
+// all the time. So it is left alone and looked at again: soon at first, in the end once a second.
+void Stdio::Rest(int64_t now_ms) {
+  Unwatch(&out_);
+  stdin_.Unwatch();
+  rest_ms_ = std::clamp(2 * rest_ms_, kFirstRest_ms, kLongestRest_ms);
+  rest_end_ms_ = now_ms + rest_ms_;
+}
+
+void Stdio::LookAgain(int64_t now_ms) {
+  pollfd wait{out_.fd(), POLLIN, 0};
+  const bool deserted = ::poll(&wait, 1, 0) > 0 && wait.revents == POLLHUP;
+  if (deserted && phase_ == Phase::kRunning) return Rest(now_ms);
+  rest_ms_ = 0;
+  rest_end_ms_ = INT64_MAX;
+  stdin_.Watch();
+  if (!paused_ && !Watch(&out_).ok()) EndStream(&out_);
+}
+
+// The output learns it by itself, unless the terminal was opened again in between.
+void Stdio::OnStdinDeserted() {
+  if (phase_ != Phase::kRunning) return;
+  rest_end_ms_ = std::min(rest_end_ms_, NowMs() + kFirstRest_ms);
 }
 
 // A container that writes each line by itself, and fast, would wake us for each: both would spend
@@ -189,7 +219,7 @@ void Stdio::OnIdle(int64_t now_ms) {
 }
 
 int64_t Stdio::DeadlineMs() const {
-  int64_t deadline = IdleMs();
+  int64_t deadline = std::min(IdleMs(), rest_end_ms_);
   if (paused_) deadline = std::min(deadline, clients_->StallEndMs());
   if (phase_ == Phase::kDraining) {
     deadline = std::min(deadline, paused_ ? drain_end_ms_ : std::min(quiet_end_ms_, drain_end_ms_));
@@ -199,6 +229,7 @@ int64_t Stdio::DeadlineMs() const {
 
 void Stdio::OnTimer(int64_t now_ms) {
   if (paused_) ResumeIfReady(now_ms);
+  if (now_ms >= rest_end_ms_) LookAgain(now_ms);
   if (now_ms >= IdleMs()) OnIdle(now_ms);
 }
 
@@ -207,6 +238,7 @@ void Stdio::BeginDrain() {
   phase_ = Phase::kDraining;
   quiet_end_ms_ = now + kDrainQuiet_ms;
   drain_end_ms_ = now + kDrainLimit_ms;
+  if (rest_end_ms_ != INT64_MAX) LookAgain(now);
 }
 
 bool Stdio::drained() const {

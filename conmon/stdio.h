@@ -62,6 +62,7 @@ class Stdio final : public OutputStream::Owner, public ContainerStdin::Owner {
     clients_->SendOutput(type, data);
   }
   void OnStdinDrained() override { clients_->ResumeInput(); }
+  void OnStdinDeserted() override;
 
  private:
   friend class Handover;  // upgrade: carries the state to the next program
@@ -72,6 +73,8 @@ class Stdio final : public OutputStream::Owner, public ContainerStdin::Owner {
   void EndStream(OutputStream* stream);
   void Pause();
   void ResumeIfReady(int64_t now_ms);
+  void Rest(int64_t now_ms);
+  void LookAgain(int64_t now_ms);
   void Diagnose(OutputStream* stream);
   void Gather(OutputStream* stream);
   void RestartIdle();
@@ -91,6 +94,8 @@ class Stdio final : public OutputStream::Owner, public ContainerStdin::Owner {
   bool paused_ = false;  // a client's socket is full
   int64_t last_read_us_ = 0;
   bool gathering_ = false;
+  int64_t rest_ms_ = 0;  // of a terminal that nobody holds; 0: it is held, or gave output
+  int64_t rest_end_ms_ = INT64_MAX;
   int64_t quiet_end_ms_ = 0;
   int64_t drain_end_ms_ = 0;
 };

@@ -256,6 +256,23 @@ TEST_P(MonitorAdoptTest, AnUnfinishedLineIsShownAfterAnUpgrade) {
   EXPECT_TRUE(WaitLogContains(" stdout P question\n")) << ReadLog();
 }
 
+TEST_P(MonitorAdoptTest, AnUpgradeKeepsATerminalThatNobodyHolds) {
+  LaunchAndStart({.command = {"exec </dev/null >/dev/null 2>&1; echo >/let-go; "
+                              "while test ! -e /go; do sleep 0.02; done; "
+                              "echo again >/dev/console; exit 14"},
+                  .terminal = true});
+  ASSERT_TRUE(test::Eventually([this] { return PathExists(dir_ + "/bundle/rootfs/let-go"); }));
+  conmon::UpgradeBody body;
+  body.program_path = CRISP_MONITOR_BINARY;
+  EXPECT_TRUE(Ask(conmon::EncodePacket(MessageType::kUpgrade, 21, body.Encode()))
+                  .packet()
+                  .is(MessageType::kOk));
+  EXPECT_EQ(QueryStatus().state, conmon::MonitorState::kCreated);  // the new one knows it by now
+  ASSERT_TRUE(WriteFile(dir_ + "/bundle/rootfs/go", "").ok());
+  EXPECT_EQ(WaitExit().record.exit_code, 14);
+  EXPECT_EQ(LogContent(), "again\r\n");
+}
+
 TEST_P(MonitorAdoptTest, AnUpgradeToAProgramThatCannotTakeOverIsRefused) {
   LaunchAndStart({.command = {"sleep 1000"}});
   for (const char* program : {"/bin/false", "/no/such/program", "relative"}) {

@@ -4,6 +4,7 @@
 
 #include "base/core/file.h"
 #include "monitor_fixture.h"
+#include "oci/attach_connection.h"
 #include "oci/monitor_files.h"
 
 namespace crisp::oci {
@@ -98,6 +99,33 @@ TEST_P(MonitorAttachTest, InputIsHeldBackUntilItIsRead) {
   EXPECT_TRUE(LogContent() == input);
 }
 
+// Nobody notices that they left while their input waits, and kubectl attaches again and again.
+TEST_P(MonitorAttachTest, WhoLeftABlockedStdinKeepsNobodyOut) {
+  LaunchAndStart({.command = {"sleep 1000"}, .stdin_open = true});
+  // More than the pipe and one packet.
+  AttachClient(state_dir_, AttachBody::kStdin).SendInput(std::string(128 << 10, 'x'));
+  for (int i = 0; i < 80; ++i) AttachClient(state_dir_, AttachBody::kStdin);
+  EXPECT_EQ(QueryStatus().attached, 56u);
+  Adopt();
+  EXPECT_TRUE(monitor_->ReopenLog(Soon()).ok());
+}
+
+TEST_P(MonitorAttachTest, AttachedClientsLeaveRoomForRequests) {
+  LaunchAndStart({.command = {"sleep 1000"}});
+  std::vector<std::unique_ptr<AttachClient>> clients;
+  for (int i = 0; i < 56; ++i) {
+    clients.push_back(std::make_unique<AttachClient>(state_dir_, kOutputs));
+  }
+  const auto attach = [this] {
+    return AttachConnection::Open(state_dir_, {.stdout_open = true}, Soon()).status();
+  };
+  EXPECT_EQ(attach().code(), Code::kResourceExhausted) << attach().ToString();
+  EXPECT_EQ(QueryStatus().attached, 56u);
+  EXPECT_TRUE(monitor_->ReopenLog(Soon()).ok());
+  clients.pop_back();
+  EXPECT_TRUE(test::Eventually([&] { return attach().ok(); }));
+}
+
 TEST_P(MonitorAttachTest, ASlowClientIsDroppedAndNothingElseSuffers) {
   LaunchAndStart({.command = {"seq 1 3000000; exit 6"}});
   AttachClient slow(state_dir_, kOutputs);  // does not read until all is over
@@ -142,6 +170,26 @@ TEST_P(MonitorAttachTest, ATerminalSurvivesADetach) {
   AttachClient client(state_dir_, kAll);
   client.SendInput("exit 9\n");
   EXPECT_EQ(WaitExit().record.exit_code, 9);
+}
+
+// As a shell or a getty does that opens its terminal again.
+TEST_P(MonitorAttachTest, ATerminalThatNobodyHeldForAWhileGoesOn) {
+  LaunchAndStart({.command = {"echo one; exec </dev/null >/dev/null 2>&1; echo >/let-go; "
+                              "while test ! -e /go; do sleep 0.02; done; "
+                              "exec 0<>/dev/console 1>&0 2>&0; echo two; read x; echo got $x; "
+                              "exit 9"},
+                  .terminal = true,
+                  .stdin_open = true});
+  AttachClient client(state_dir_, AttachBody::kStdin | AttachBody::kStdout);
+  ASSERT_TRUE(test::Eventually([this] { return PathExists(dir_ + "/bundle/rootfs/let-go"); }));
+  EXPECT_EQ(QueryStatus().attached, 1u);  // the monitor knows it by now
+  ASSERT_TRUE(WriteFile(dir_ + "/bundle/rootfs/go", "").ok());
+  ASSERT_TRUE(client.ReadUntil("two\r\n"));
+  client.SendInput("in\n");
+  EXPECT_TRUE(client.ReadUntil("got in\r\n")) << client.output();
+  EXPECT_EQ(WaitExit().record.exit_code, 9);
+  const std::string content = LogContent();
+  EXPECT_TRUE(content.starts_with("one\r\ntwo\r\n")) << content;
 }
 
 TEST_P(MonitorAttachTest, ALongStateDirectoryWorksForTerminals) {

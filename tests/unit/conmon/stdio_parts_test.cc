@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <vector>
 
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
@@ -18,6 +19,7 @@ namespace {
 
 struct StdinOwner final : ContainerStdin::Owner {
   void OnStdinDrained() override { ++drained; }
+  void OnStdinDeserted() override {}
   int drained = 0;
 };
 
@@ -63,6 +65,25 @@ TEST_F(ContainerStdinTest, WhatThePipeDoesNotTakeIsKept) {
   EXPECT_EQ(::read(reader_.get(), got.data(), 1), 0) << "closed after the last byte";
 }
 
+TEST_F(ContainerStdinTest, WhatComesThoughItIsBlockedIsKeptBehindTheRest) {
+  std::string sent;
+  while (!stdin_.blocked()) {
+    sent += std::string(kMaxBody_bytes, 'x');
+    stdin_.Write(std::string(kMaxBody_bytes, 'x'));
+  }
+  stdin_.Write("behind");
+  sent += "behind";
+  EXPECT_TRUE(stdin_.open());
+  std::string got;
+  while (got.size() < sent.size()) {
+    const std::string some = ReadSome();
+    ASSERT_FALSE(some.empty()) << got.size() << " of " << sent.size();
+    got += some;
+    poller_.Wait(0);
+  }
+  EXPECT_TRUE(got == sent);
+}
+
 TEST_F(ContainerStdinTest, ABrokenPipeCloses) {
   reader_.Reset();
   stdin_.Write("x");
@@ -83,11 +104,13 @@ TEST_F(ContainerStdinTest, APipeThatBreaksWhileBlockedIsDrained) {
 struct Owner final : ClientOwner {
   void OnPacket(Client* client, const Packet& packet) override {
     ++packets;
-    client->Answer(packet.header.request, OkStatus());
+    if (blocks_input != nullptr) blocks_input->PauseInput();
+    if (!packet.is(MessageType::kAttachStdin)) client->Answer(packet.header.request, OkStatus());
   }
   void OnAttachInputEnd() override { ++input_ends; }
   int packets = 0;
   int input_ends = 0;
+  Clients* blocks_input = nullptr;
 };
 
 class ClientTest : public testing::Test {
@@ -104,6 +127,21 @@ class ClientTest : public testing::Test {
   void SendRaw(std::string_view bytes) {
     ASSERT_EQ(::send(peer_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(bytes.size()));
+  }
+  UniqueFd AddAttached(uint8_t streams) {
+    Result<FdPair> sockets = MakeSocketPair(SOCK_SEQPACKET | SOCK_NONBLOCK);
+    EXPECT_TRUE(sockets.ok());
+    Result<Client*> client = clients_.Add(std::move(sockets->second));
+    EXPECT_TRUE(client.ok());
+    (*client)->Attach(streams);
+    return std::move(sockets->first);
+  }
+  // Until the sockets of all who want output are full.
+  void Stall() {
+    const int64_t now = NowMs();
+    while (clients_.ReadyForOutput(now)) {
+      clients_.SendOutput(MessageType::kAttachStdout, std::string(kMaxBody_bytes, 'o'));
+    }
   }
   std::string Receive() {
     std::string data(kMaxPacket_bytes, '\0');
@@ -203,6 +241,63 @@ TEST_F(ClientTest, PausedInputStaysInTheSocketEvenWhenTheClientLeaves) {
   client_->ResumeInput();
   poller_.Wait(1000);
   EXPECT_EQ(owner_.packets, 1);
+}
+
+TEST_F(ClientTest, AStalledClientThatLeavesWhilePausedIsReadLater) {
+  client_->Attach(AttachBody::kStdin | AttachBody::kStdout);
+  Stall();
+  client_->PauseInput();
+  SendRaw(EncodePacket(MessageType::kAttachStdin, 0, "later"));
+  peer_.Reset();
+  poller_.Wait(1000);
+  EXPECT_EQ(owner_.packets, 0);
+  EXPECT_EQ(poller_.Wait(0), 0) << "a hang-up must not spin";
+  EXPECT_EQ(clients_.StallEndMs(), INT64_MAX);
+  client_->ResumeInput();
+  for (int i = 0; i < 5 && client_->alive(); ++i) poller_.Wait(1000);
+  EXPECT_EQ(owner_.packets, 1);
+  EXPECT_EQ(owner_.input_ends, 1);
+}
+
+TEST_F(ClientTest, InputThatIsBlockedInThisRoundIsReadLater) {
+  client_->Attach(AttachBody::kStdin | AttachBody::kStdout);
+  const UniqueFd other = AddAttached(AttachBody::kStdin | AttachBody::kStdout);
+  Stall();
+  for (const auto& client : clients_.all()) ASSERT_LT(client->StallEndMs(), INT64_MAX);
+  const std::string packet = EncodePacket(MessageType::kAttachStdin, 0, "typed");
+  for (int fd : {peer_.get(), other.get()}) {
+    ASSERT_EQ(::send(fd, packet.data(), packet.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(packet.size()));
+  }
+  owner_.blocks_input = &clients_;
+  EXPECT_EQ(poller_.Wait(1000), 2);
+  EXPECT_EQ(owner_.packets, 1);
+  EXPECT_EQ(poller_.Wait(0), 0);
+  owner_.blocks_input = nullptr;
+  clients_.ResumeInput();
+  poller_.Wait(1000);
+  EXPECT_EQ(owner_.packets, 2);
+}
+
+TEST_F(ClientTest, WhoLeftWhilePausedMakesRoomToAttach) {
+  std::vector<UniqueFd> peers;
+  while (peers.size() < Clients::kMaxAttached) peers.push_back(AddAttached(AttachBody::kStdin));
+  const auto alive = [this](size_t i) { return clients_.all()[1 + i]->alive(); };  // 0: client_
+  clients_.PauseInput();
+  EXPECT_FALSE(clients_.MakeRoomToAttach());
+  for (size_t i : {3, 7}) peers[i].Reset();
+  EXPECT_TRUE(clients_.MakeRoomToAttach());
+  EXPECT_TRUE(clients_.MakeRoomToAttach()) << "there is room";
+  EXPECT_FALSE(alive(3));
+  EXPECT_TRUE(alive(7)) << "its input may still be read";
+  EXPECT_EQ(owner_.input_ends, 1);
+  client_->Attach(AttachBody::kStdout);
+  EXPECT_TRUE(clients_.MakeRoomToAttach());
+  EXPECT_FALSE(alive(7));
+  peers.push_back(AddAttached(AttachBody::kStdin));
+  EXPECT_EQ(clients_.CountAttached(), Clients::kMaxAttached);
+  EXPECT_FALSE(clients_.MakeRoomToAttach());
+  EXPECT_TRUE(client_->alive());
 }
 
 TEST_F(ClientTest, InputOfAClientThatLeftWithoutReadingIsNotLost) {
