@@ -21,8 +21,8 @@ Result<std::shared_ptr<Monitor>> Monitor::Launch(const MonitorLaunch& launch,
   CRISP_FAILPOINT("oci.monitor.launch.spawned");
   const MonitorProcess process = CRISP_TRY(run.WaitCreated());
   CRISP_FAILPOINT("oci.monitor.launch.created");
-  auto watch =
-      std::make_shared<MonitorWatch>(launch.state_dir, process, launch.loop, std::move(observer));
+  auto watch = std::make_shared<MonitorWatch>(launch.state_dir, process, launch.loop, launch.reaper,
+                                              std::move(observer));
   CRISP_RETURN_IF_ERROR(watch->Start(run.TakeConnection()).Wrap("watch monitor"));
   run.Detach();
   return std::shared_ptr<Monitor>(std::move(watch));
@@ -30,7 +30,7 @@ Result<std::shared_ptr<Monitor>> Monitor::Launch(const MonitorLaunch& launch,
 
 Result<std::shared_ptr<Monitor>> Monitor::Adopt(const std::string& state_dir,
                                                 const MonitorProcess& process, EpollLoop* loop,
-                                                Reaper*, MonitorObserver observer) {
+                                                Reaper* reaper, MonitorObserver observer) {
   CRISP_FAILPOINT("oci.monitor.adopt");
   MonitorProcess known = process;
   if (known.container_pid == 0 || known.monitor_pid == 0) {
@@ -39,7 +39,7 @@ Result<std::shared_ptr<Monitor>> Monitor::Adopt(const std::string& state_dir,
       known = {file->monitor_pid, file->container_pid, file->container_start_time};
     }
   }
-  auto watch = std::make_shared<MonitorWatch>(state_dir, known, loop, std::move(observer));
+  auto watch = std::make_shared<MonitorWatch>(state_dir, known, loop, reaper, std::move(observer));
   CRISP_RETURN_IF_ERROR(watch->Start(UniqueFd()).Wrap("adopt monitor"));
   return std::shared_ptr<Monitor>(std::move(watch));
 }

@@ -1,10 +1,15 @@
 #include "oci/monitor_watch.h"
 
+#include <linux/capability.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/wait.h>
 
 #include <utility>
 
+#include "base/core/capabilities.h"
+#include "base/core/process_stat.h"
+#include "base/core/reaper.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "oci/monitor_files.h"
@@ -21,10 +26,11 @@ constexpr int kUnknownExitCode = 255;  // cri-contract section 3
 }  // namespace
 
 MonitorWatch::MonitorWatch(std::string state_dir, const MonitorProcess& process, EpollLoop* loop,
-                           MonitorObserver observer)
+                           Reaper* reaper, MonitorObserver observer)
     : state_dir_(std::move(state_dir)),
       process_(process),
       loop_(loop),
+      reaper_(reaper),
       observer_(std::move(observer)) {}
 
 MonitorWatch::~MonitorWatch() {
@@ -163,16 +169,41 @@ void MonitorWatch::OnContainerGone() {
     if (pidfd_watch_ != 0) loop_->Unwatch(std::exchange(pidfd_watch_, 0));
   }
   container_gone_ = true;
+  gone_at_ns_ = WallNowNs();
   Settle(true);
 }
 
 void MonitorWatch::Settle(bool may_wait) {
   if (delivered_ || DeliverRecord()) return;
   if (may_wait && AwaitRecord()) return;
+  if (const auto end = EndByKernel()) return Deliver(*end, true);
   ExitRecord unknown;
   unknown.exit_code = kUnknownExitCode;
   unknown.finished_at_ns = WallNowNs();
   Deliver(unknown, false);
+}
+
+// Of a container that was seen to die and whose status nobody wrote down. Whether it was killed for
+// its memory is not known then.
+std::optional<ExitRecord> MonitorWatch::EndByKernel() {
+  if (gone_at_ns_ == 0) return std::nullopt;
+  const pid_t pid = process_.container_pid;
+  ExitRecord end;
+  end.finished_at_ns = gone_at_ns_;
+  const Result<ProcessStat> zombie = ReadProcessStat(pid);
+  if (zombie.ok() && zombie->start_time == process_.container_start_time && zombie->state == 'Z' &&
+      zombie->wait_status && HasCapability(CAP_SYS_PTRACE)) {
+    end.signal = WIFSIGNALED(*zombie->wait_status) ? WTERMSIG(*zombie->wait_status) : 0;
+    end.exit_code = end.signal != 0 ? 128 + end.signal : WEXITSTATUS(*zombie->wait_status);
+    return end;
+  }
+  // With its monitor gone it was ours to collect, if it was anybody's but process 1's.
+  if (reaper_ == nullptr || connection() != nullptr) return std::nullopt;
+  const auto status = reaper_->Take(pid, watched_since_);
+  if (!status) return std::nullopt;
+  end.exit_code = status->code;
+  end.signal = status->signal;
+  return end;
 }
 
 // The record is there when the monitor ends, whether or not it can tell (one of another protocol

@@ -6,16 +6,19 @@
 //   kConnected --closed, no record--> (connect again once) --fails--> kAlone
 //       |  kExit or record                                              | pidfd: dead
 //       v                                                               v
-//   delivered (known)                                 record there: delivered (known), else unknown
+//   delivered (known)               record there, or the kernel still knows: delivered (known),
+//                                                                                else unknown
 // The container's pidfd is watched in every state. When it says "dead" and a monitor may still be
 // draining the log, the record is waited for, for a bounded time; a monitor that was stopped
-// (SIGSTOP) is continued for that.
+// (SIGSTOP) is continued for that. One that writes to a disk that hangs has not collected its
+// container by then, and one that was killed left it to crispd, if that had started it.
 #ifndef CRISP_OCI_MONITOR_WATCH_H_
 #define CRISP_OCI_MONITOR_WATCH_H_
 
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "base/core/epoll_loop.h"
@@ -27,8 +30,9 @@ namespace crisp::oci {
 
 class MonitorWatch : public Monitor, public std::enable_shared_from_this<MonitorWatch> {
  public:
+  // `reaper`: may be null.
   MonitorWatch(std::string state_dir, const MonitorProcess& process, EpollLoop* loop,
-               MonitorObserver observer);
+               Reaper* reaper, MonitorObserver observer);
   ~MonitorWatch() override;
 
   // `control`: a connection on which hello was said, or empty: connects by itself. Whatever is
@@ -56,14 +60,18 @@ class MonitorWatch : public Monitor, public std::enable_shared_from_this<Monitor
   void Settle(bool may_wait);
   bool AwaitRecord();
   bool DeliverRecord();
+  std::optional<ExitRecord> EndByKernel();
   void Deliver(const ExitRecord& record, bool known);
 
   const std::string state_dir_;
   const MonitorProcess process_;
   EpollLoop* const loop_;
+  Reaper* const reaper_;
+  const MonoTime watched_since_ = MonoNow();
   MonitorObserver observer_;
   UniqueFd pidfd_;
   std::atomic<bool> container_gone_{false};
+  int64_t gone_at_ns_ = 0;  // when it was seen to be dead
   bool delivered_ = false;
   bool reconnected_ = false;
 

@@ -19,4 +19,11 @@ Status KeepCapabilities(uint64_t kept) {
   return OkStatus();
 }
 
+bool HasCapability(int capability) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  if (::syscall(SYS_capget, &header, data) != 0) return false;
+  return (data[capability / 32].effective >> (capability % 32) & 1) != 0;
+}
+
 }  // namespace crisp

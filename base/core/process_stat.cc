@@ -7,6 +7,7 @@
 namespace crisp {
 namespace {
 
+constexpr int kWaitStatusField = 52;
 constexpr size_t kLimit_bytes = 4096;  // the line has some 350
 
 // All of `word`, in range.
@@ -53,6 +54,14 @@ Result<ProcessStat> ParseProcessStat(std::string_view text) {
     }
     rest.remove_prefix(end + 1);
   }
+  // What follows may be missing.
+  for (int field = 23; field < kWaitStatusField; ++field) {
+    const size_t end = rest.find(' ');
+    if (end == std::string_view::npos) return out;
+    rest.remove_prefix(end + 1);
+  }
+  int status = 0;
+  if (ParseNumber(Trim(rest.substr(0, rest.find(' '))), &status)) out.wait_status = status;
   return out;
 }
 

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "base/core/result.h"
@@ -25,6 +26,9 @@ struct ProcessStat {
   pid_t session = 0;        // field 6; -1: while it is being reaped
   uint32_t flags = 0;       // field 9: PF_* of include/linux/sched.h
   uint64_t start_time = 0;  // field 22
+  // Field 52, of a zombie: its status as waitpid(2) gives it. The kernel shows 0 to whom it does
+  // not trust (PTRACE_MODE_READ; root with CAP_SYS_PTRACE is trusted). Unset: the line ends before.
+  std::optional<int> wait_status;
 
   // PF_EXITING: it has left its cgroups already, though it may be no zombie yet.
   bool exiting() const { return (flags & 0x4) != 0; }

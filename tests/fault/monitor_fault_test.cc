@@ -108,6 +108,17 @@ TEST_P(MonitorFaultTest, Killed) {
   CleanUpAndLive();
 }
 
+// The daemon that started it inherits its container, and with it the exit code.
+TEST_P(MonitorFaultTest, KilledAndNotRestarted) {
+  Start();
+  Signal(SIGKILL);
+  EXPECT_TRUE(Eventually([&] { return Reopen(limit()).code() == Code::kUnavailable; }));
+  EXPECT_THAT(Timed([&] { return TryStop(id_, 0); }), IsOk());
+  EXPECT_EQ(StatusOf(id_).exit_code(), 137);
+  EXPECT_EQ(StatusOf(id_).reason(), "Error");
+  CleanUpAndLive();
+}
+
 // Stopped and later continued: nothing was lost.
 TEST_P(MonitorFaultTest, StoppedForAWhile) {
   Start();
@@ -155,7 +166,8 @@ TEST_P(MonitorFaultTest, HeldForGood) {
   LiveBeside();
   stop.join();
   EXPECT_THAT(stopped, IsOk());
-  EXPECT_EQ(StatusOf(id_).reason(), "Unknown");
+  EXPECT_EQ(StatusOf(id_).exit_code(), 137) << "the kernel says it of a zombie";
+  EXPECT_EQ(StatusOf(id_).reason(), "Error");
   EXPECT_THAT(Timed([&] { return TryStopPod(pod_); }), IsOk());
   // A tracee is a zombie until its tracer has looked.
   Status removed;

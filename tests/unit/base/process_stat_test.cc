@@ -114,5 +114,31 @@ TEST(ProcessStatTest, AZombieAndThenNobody) {
   EXPECT_EQ(ReadProcessStat(child).status().code(), Code::kNotFound);
 }
 
+TEST(ProcessStatTest, TheStatusOfAZombie) {
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) ::_exit(7);
+  siginfo_t info{};
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT), 0);
+  const auto zombie = ReadProcessStat(child);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(zombie.ok()) << zombie.status().ToString();
+  EXPECT_EQ(zombie->state, 'Z');
+  EXPECT_EQ(zombie->wait_status, status);
+  EXPECT_EQ(WEXITSTATUS(status), 7);
+}
+
+TEST(ProcessStatTest, WithoutAStatus) {
+  EXPECT_FALSE(ParseProcessStat(Cat("42 (sh) ", kFields))->wait_status.has_value());
+  std::string line = Cat("42 (sh) ", std::string_view(kFields, sizeof(kFields) - 2));
+  for (int field = 25; field < 52; ++field) line += " 0";
+  EXPECT_FALSE(ParseProcessStat(line)->wait_status.has_value());
+  EXPECT_EQ(ParseProcessStat(line + " 256")->wait_status, 256);
+  EXPECT_EQ(ParseProcessStat(line + " 9\n")->wait_status, 9);
+  EXPECT_EQ(ParseProcessStat(line + " 9 1")->wait_status, 9);
+  EXPECT_FALSE(ParseProcessStat(line + " x")->wait_status.has_value());
+}
+
 }  // namespace
 }  // namespace crisp

@@ -2,13 +2,20 @@
 #include "oci/monitor_watch.h"
 
 #include <gtest/gtest.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <future>
 #include <thread>
 
+#include "base/core/capabilities.h"
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
+#include "base/core/pidfd.h"
+#include "base/core/process_stat.h"
+#include "base/core/reaper.h"
 #include "base/failpoint.h"
 #include "conmon/protocol.h"
 
@@ -38,15 +45,18 @@ class MonitorWatchTest : public testing::Test {
     EXPECT_TRUE(WriteFile(Cat(dir_, "/", conmon::kExitFileName), record.ToText()).ok());
   }
   // Of a container that is dead already.
-  void Start() {
+  void Start() { Start(kNobody, 0); }
+  void Start(pid_t container, uint64_t start_time) {
     MonitorProcess process;
     process.monitor_pid = kNobody;
-    process.container_pid = kNobody;
+    process.container_pid = container;
+    process.container_start_time = start_time;
     MonitorObserver observer;
     observer.on_exit = [this](const ExitRecord& record, bool known) {
       seen_.set_value({record.exit_code, known});
     };
-    watch_ = std::make_shared<MonitorWatch>(dir_, process, loop_.get(), std::move(observer));
+    watch_ =
+        std::make_shared<MonitorWatch>(dir_, process, loop_.get(), &reaper_, std::move(observer));
     ASSERT_TRUE(watch_->Start(UniqueFd()).ok());
   }
   std::pair<int, bool> Seen() {
@@ -55,7 +65,22 @@ class MonitorWatchTest : public testing::Test {
     return future.get();
   }
 
+  // A child that ends with `code` when the returned descriptor is closed.
+  static pid_t Fork(int code, UniqueFd* end) {
+    FdPair pipe = MakePipe().value();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      pipe.second.Reset();
+      char byte = 0;
+      [[maybe_unused]] const ssize_t n = ::read(pipe.first.get(), &byte, 1);
+      ::_exit(code);
+    }
+    *end = std::move(pipe.second);
+    return child;
+  }
+
   std::string dir_;
+  Reaper reaper_;
   std::unique_ptr<EpollLoop> loop_;
   std::thread thread_;
   std::shared_ptr<MonitorWatch> watch_;
@@ -82,6 +107,27 @@ TEST_F(MonitorWatchTest, ARecordThatComesBetweenTwoLooks) {
     WriteRecord(7);
     EXPECT_EQ(Seen(), std::pair(7, true)) << pid_file;
     ASSERT_TRUE(RemoveTreeAt(Cat(dir_, "/", conmon::kExitFileName)).ok());
+  }
+}
+
+// Its monitor was killed, so nobody wrote a record: it is a zombie, or was collected already.
+TEST_F(MonitorWatchTest, TheKernelStillKnowsAnEndWithoutRecord) {
+  for (const bool collected : {false, true}) {
+    if (!collected && !HasCapability(CAP_SYS_PTRACE)) continue;
+    seen_ = {};
+    UniqueFd end;
+    const pid_t child = Fork(7, &end);
+    ASSERT_GT(child, 0);
+    Start(child, ReadProcessStat(child).value().start_time);
+    const UniqueFd pidfd = OpenPidfd(child).value();
+    // Collected before the loop looks again.
+    ASSERT_TRUE(failpoint::Arm("oci.monitor.await_record=sleep:300").ok());
+    end.Reset();
+    pollfd ended{pidfd.get(), POLLIN, 0};
+    ASSERT_EQ(::poll(&ended, 1, 20000), 1);
+    if (collected) reaper_.ReapAll();
+    EXPECT_EQ(Seen(), std::pair(7, true)) << collected;
+    EXPECT_EQ(reaper_.Take(child, MonoTime()).has_value(), !collected);
   }
 }
 
