@@ -35,12 +35,19 @@ std::vector<pid_t> ChildrenOf(pid_t pid) {
   return children;
 }
 
-// The monitor does not read the runtime's texts. Other codes of the table would only mislead here:
-// a file that create did not find is not a container that the client named.
+// kInvalidArgument is the command's alone, and a file that was not found is no container that the
+// client named.
+Status NotTheClients(Status failed) {
+  const bool misleads = failed.code() == Code::kInvalidArgument || failed.code() == Code::kNotFound;
+  return misleads ? std::move(failed).WithCode(Code::kInternal) : std::move(failed);
+}
+
+// The monitor does not read the runtime's texts. Other codes of the table would only mislead here.
 Status CreateFailure(std::string_view kind, Status failed) {
   const bool command = failed.code() == Code::kInternal &&
                        CodeOfRuntimeError(kind, failed.message()) == Code::kInvalidArgument;
-  return command ? std::move(failed).WithCode(Code::kInvalidArgument) : std::move(failed);
+  if (command) return std::move(failed).WithCode(Code::kInvalidArgument);
+  return NotTheClients(std::move(failed));
 }
 
 }  // namespace
@@ -87,7 +94,9 @@ Status MonitorLaunchRun::Spawn() {
   spawn.new_session = true;
   spawn.place = launch_.place;
   spawn.reaper = launch_.reaper;
-  child_ = CRISP_TRY(ChildProcess::Spawn(spawn));
+  auto child = ChildProcess::Spawn(spawn);
+  if (!child.ok()) return NotTheClients(std::move(child).status());
+  child_ = *std::move(child);
   control_ = std::move(sockets.first);
   spawned_ = true;
   return OkStatus();
