@@ -24,6 +24,10 @@ constexpr std::string_view kSignalPrefix = "SIGNAL_";
 // config.stop_signal, else the image's StopSignal, else SIGTERM (cri-contract 7.3).
 Result<int> StopSignal(const v1::ContainerConfig& config, const image::ImageConfig& image) {
   if (config.stop_signal() != v1::SIGNAL_RUNTIME_DEFAULT) {
+    if (!v1::Signal_IsValid(config.stop_signal())) {
+      return InvalidArgument("config.stop_signal: ", static_cast<int>(config.stop_signal()),
+                             " is no signal of this CRI version");
+    }
     const std::string name = v1::Signal_Name(config.stop_signal());  // "SIGNAL_SIGTERM"
     return oci::ParseSignal(name.substr(kSignalPrefix.size())).Wrap("config.stop_signal");
   }

@@ -124,6 +124,12 @@ TEST_P(BadInputTest, WrongContainers) {
   config = ContainerConfig("c", {"top"});
   config.clear_image();
   EXPECT_FALSE(TryCreate(pod, config, sandbox).ok());
+  config = ContainerConfig("c", {"top"});
+  config.set_stop_signal(static_cast<v1::Signal>(9999));  // of a later CRI version
+  EXPECT_THAT(TryCreate(pod, config, sandbox), HasCode(Code::kInvalidArgument));
+  config = ContainerConfig("c", {"top"});
+  config.set_log_path(std::string(300, 'l'));  // no fault of the command, which start would name
+  EXPECT_THAT(TryCreate(pod, config, sandbox), HasCode(Code::kInternal));
   // `linux` may be absent, and the name is free again after all those failures.
   config = ContainerConfig("c", {"top"});
   config.clear_linux();
