@@ -64,17 +64,6 @@ Status VisitTree(const std::string& dir, const std::function<Status(const std::s
   return visit(dir);
 }
 
-// A frozen process of v1 does not die before it is thawed (cgroup-v1/freezer-subsystem.rst).
-// Runtimes freeze a container while they change its device rules, and one that is killed then
-// leaves it so.
-void ThawTree(const std::string& top) {
-  if (top.empty()) return;
-  (void)VisitTree(top, [](const std::string& dir) {
-    (void)WriteControlFile(AT_FDCWD, JoinPath(dir, "freezer.state"), "THAWED");
-    return OkStatus();
-  });
-}
-
 }  // namespace
 
 Result<CgroupLayout> CgroupLayout::Detect(const std::string& mountinfo) {
@@ -195,6 +184,22 @@ Result<std::vector<pid_t>> CgroupDir::Processes() const {
     }));
   }
   return std::vector<pid_t>(pids.begin(), pids.end());
+}
+
+std::vector<std::string> CgroupDir::ChildNames() const {
+  std::vector<std::string> out;
+  const std::vector<std::string> dirs = Dirs();
+  if (dirs.empty()) return out;
+  const auto dir = DirFd::Open(dirs.front());
+  auto names = dir.ok() ? dir->List() : dir.status();
+  if (!names.ok()) return out;
+  for (std::string& name : *names) {
+    struct stat st {};
+    if (::fstatat(dir->get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode)) {
+      out.push_back(std::move(name));
+    }
+  }
+  return out;
 }
 
 Status CgroupDir::AwaitEmpty(MonoTime deadline) const {
@@ -321,13 +326,25 @@ Status CgroupDir::Kill(const std::vector<pid_t>& pids) const {
   return OkStatus();
 }
 
+// A frozen process of v1 does not die before it is thawed (cgroup-v1/freezer-subsystem.rst).
+// Runtimes freeze a container while they change its device rules, and one that is killed then
+// leaves it so.
+void CgroupDir::Thaw() const {
+  const std::string top = layout_->v2 ? std::string() : DirOf("freezer");
+  if (top.empty()) return;
+  (void)VisitTree(top, [](const std::string& dir) {
+    (void)WriteControlFile(AT_FDCWD, JoinPath(dir, "freezer.state"), "THAWED");
+    return OkStatus();
+  });
+}
+
 // Who was being forked while the list was made is not in it, and goes on forking; held, nobody is.
 Result<size_t> CgroupDir::KillListed(bool hold) const {
   std::optional<Standstill> standstill;
   if (hold) standstill.emplace(*this, layout_->v2);
   const auto pids = Processes();
   Status killed = pids.ok() ? Kill(*pids) : pids.status();
-  if (!layout_->v2 && (hold || (pids.ok() && !pids->empty()))) ThawTree(DirOf("freezer"));
+  if (hold || (pids.ok() && !pids->empty())) Thaw();
   if (!killed.ok()) return killed;
   return pids->size();
 }

@@ -51,11 +51,16 @@ class CgroupDir {
   bool Exists() const;
   // All processes in it and below, each once. Missing is empty; what cannot be read is an error.
   Result<std::vector<pid_t>> Processes() const;
+  // Of the groups right below it; none where it is missing.
+  std::vector<std::string> ChildNames() const;
   // Waits until no process is in it or below; kDeadlineExceeded when some still are.
   Status AwaitEmpty(MonoTime deadline) const;
   // SIGKILLs everything in it and below (cgroup.kill where the kernel has it) until it is empty or
   // the deadline passes (kDeadlineExceeded). Also what forks without end: it is held meanwhile.
   Status KillAll(MonoTime deadline) const;
+  // v1: lets what is frozen in it and below run on, which a signal alone does not; missing is fine.
+  // On v2 a SIGKILL needs no thawing, and this does nothing.
+  void Thaw() const;
   // SIGKILL, once, for those of `pids` that are in the group: a number may have gone to a process
   // outside since it was listed. kResourceExhausted: no descriptor even for one; some may be dead.
   Status Kill(const std::vector<pid_t>& pids) const;

@@ -22,10 +22,25 @@ constexpr int kPipe_bytes = 1 << 20;
 // Its client waits; what survives this goes with the container.
 constexpr auto kHalfStartedKill = std::chrono::seconds(1);
 
+constexpr std::string_view kGroupPrefix = "exec-";
+
 CgroupDir ExecCgroup(const Environment& env, const Container& container, const std::string& name) {
   const std::string parent = env.LimitedCgroupOf(container).path();
   return CgroupDir(&container.runtime()->exec_cgroup_layout(),
-                   JoinPath(parent, Cat("exec-", name)));
+                   JoinPath(parent, Cat(kGroupPrefix, name)));
+}
+
+// Groups of ended execs in which a background child lived on, and has ended since.
+void RemoveLeftGroups(const Environment& env, const Container& container) {
+  const CgroupDir parent(&container.runtime()->exec_cgroup_layout(),
+                         env.LimitedCgroupOf(container).path());
+  for (const std::string& group : parent.ChildNames()) {
+    if (!group.starts_with(kGroupPrefix)) continue;
+    const std::string name = group.substr(kGroupPrefix.size());
+    // One with a record is just beginning, or still at it.
+    if (PathExists(JoinPath(container.paths().execs(), name))) continue;
+    ExecCgroup(env, container, name).RemoveIfEmpty();
+  }
 }
 
 // A pipe of which the first end, or with `writing` the second, is ours. It belongs to container
@@ -61,6 +76,7 @@ Result<std::unique_ptr<ExecProcess>> ExecProcess::Launch(Environment* env, Conta
   if (Status status = process->Run(plan); !status.ok()) {
     process->KillHalfStarted();
     process->RemoveRecord();
+    process->DropRemadeCgroup();
     return std::move(status).Wrap("exec in container ", process->container_->id().short_str());
   }
   return process;
@@ -86,7 +102,7 @@ Status ExecProcess::WriteProcess(const ExecPlan& plan, oci::ExecRequest* request
 Status ExecProcess::MakeSubCgroup(oci::ExecRequest* request) {
   tree_.container = env_->CgroupOf(*container_);
   if (!container_->runtime()->features().exec_cgroup) return OkStatus();
-  request->sub_cgroup = Cat("exec-", name_);
+  request->sub_cgroup = Cat(kGroupPrefix, name_);
   tree_.sub_cgroup = ExecCgroup(*env_, *container_, name_);
   return tree_.sub_cgroup.EnsureCreated();
 }
@@ -171,15 +187,24 @@ void ExecProcess::KillHalfStarted() {
 }
 
 void ExecProcess::RemoveRecord() {
-  // A background child may live on in the sub-cgroup; then the group goes with the container.
+  // A background child may live on in the sub-cgroup; then the group goes with a later exec, or the
+  // container.
   if (!tree_.sub_cgroup.path().empty()) {
     if (auto left = tree_.sub_cgroup.Processes(); left.ok() && left->empty()) {
       (void)tree_.sub_cgroup.EnsureRemoved();
     }
+    RemoveLeftGroups(*env_, *container_);
   }
   if (Status s = RemoveTreeAt(Directory()); !s.ok()) {
     log::Warning("exec record not removed", {{"container", container_->id()}, {"error", s}});
   }
+}
+
+// The container may have been removed while this exec began, and its cgroup made again as the
+// parent of the exec's.
+void ExecProcess::DropRemadeCgroup() const {
+  if (tree_.sub_cgroup.path().empty() || container_->state() == ContainerState::kRunning) return;
+  (void)tree_.container.EnsureRemoved();
 }
 
 void KillLeftExecs(const Environment& env, const Container& container, MonoTime until) {

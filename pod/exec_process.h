@@ -53,7 +53,8 @@ class ExecProcess {
   // Kills the whole tree and collects the first process. kDeadlineExceeded: what sleeps
   // uninterruptibly is still there after `patience`, and dies when it wakes.
   Status Kill(Duration patience);
-  // The directory, and the sub-cgroup unless a background child lives in it.
+  // The directory, and the sub-cgroup unless a background child lives in it; also those of earlier
+  // execs that are empty by now.
   void RemoveRecord();
 
  private:
@@ -63,6 +64,7 @@ class ExecProcess {
   Status MakeSubCgroup(oci::ExecRequest* request);
   Status Run(const ExecPlan& plan);
   void KillHalfStarted();
+  void DropRemadeCgroup() const;
   void OnExit(const std::function<void(int exit_code)>& on_exit);
 
   Environment* const env_;

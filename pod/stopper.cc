@@ -115,7 +115,13 @@ void Stopper::Kill(Stopping& stopping) {
   if (Status sent = SendSignal(*stopping.container, SIGKILL); !sent.ok()) {
     log::Warning("SIGKILL not sent", {{"container", stopping.container->id()}, {"error", sent}});
   }
-  if (SharesPidNamespace(*stopping.container)) KillCgroup(stopping.container);
+  if (SharesPidNamespace(*stopping.container)) {
+    KillCgroup(stopping.container);
+  } else if (!env_->options.cgroup_layout->v2) {
+    // One that is frozen would not die of it.
+    (void)env_->options.work_lane->Submit(
+        [env = env_, container = stopping.container] { env->CgroupOf(*container).Thaw(); });
+  }
   SetTimer(stopping.container->id(), stopping, MonoNow() + env_->options.kill_deadline);
 }
 

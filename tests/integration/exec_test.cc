@@ -1,8 +1,10 @@
 // ExecSync: results, limits, and what must be gone afterwards (cri-contract section 11).
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
 #include "base/cgroup_dir.h"
+#include "base/core/file.h"
 #include "tests/support/pod_test.h"
 
 namespace crisp::test {
@@ -148,6 +150,22 @@ TEST_P(ExecTest, ExecCountsToTheContainersCgroup) {
   std::thread caller([&] { EXPECT_THAT(TryExec(id_, {"sleep", "1"}), IsOk()); });
   EXPECT_TRUE(Eventually([&] { return Must(group.Processes()).size() == 2; }));
   caller.join();
+}
+
+// A probe each few seconds must not use up the kernel's cgroups.
+TEST_P(ExecTest, GroupsOfCommandsThatLeaveAChildDoNotPileUp) {
+  const CgroupLayout layout = Must(CgroupLayout::Detect());
+  const CgroupDir group(&layout, daemon().CgroupOf(id_));
+  for (int i = 0; i < 3; ++i) Shell(id_, "sleep 1 >/dev/null 2>&1 & echo left");
+  EXPECT_TRUE(Eventually([&] { return Must(group.Processes()).size() == 1; }));
+  Shell(id_, "echo last");
+  for (const auto& [controller, mount] : layout.mounts) {
+    const std::string top = JoinPath(mount, group.path());
+    if (!PathExists(top)) continue;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(top)) {
+      EXPECT_THAT(entry.path().filename().string(), Not(testing::StartsWith("exec-")));
+    }
+  }
 }
 
 CRISP_FOR_EACH_RUNTIME(ExecTest);
