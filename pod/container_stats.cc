@@ -145,16 +145,30 @@ Result<DiskUsage> MeasureDirectory(const std::string& path) {
   return usage;
 }
 
-Result<DiskUsage> StatsReader::WritableLayer(const Container& container) {
+std::optional<DiskUsage> StatsReader::LastWalk(const ContainerId& id, MonoTime walk_until,
+                                               bool* walk) {
+  const MonoTime now = MonoNow();
+  std::lock_guard lock(mutex_);
+  const auto it = measured_.find(id);
+  const Measured last = it == measured_.end() ? Measured{} : it->second;
+  *walk = now < walk_until && !(last.usage && now < last.again_at);
+  // Who asks meanwhile gets the last value.
+  if (*walk) measured_[id].again_at = MonoTime::max();
+  return last.usage;
+}
+
+Result<std::optional<DiskUsage>> StatsReader::WritableLayer(const Container& container,
+                                                            MonoTime walk_until) {
   const std::optional<ProjectUsage> counted = CRISP_TRY(env_->layer_quotas->Usage(container.id()));
-  if (counted) return DiskUsage{counted->bytes, counted->inodes};
+  if (counted) return std::optional(DiskUsage{counted->bytes, counted->inodes});
+  bool walk = false;
+  const std::optional<DiskUsage> last = LastWalk(container.id(), walk_until, &walk);
+  if (!walk) return last;
+  return std::optional(CRISP_TRY(Walk(container)));
+}
+
+Result<DiskUsage> StatsReader::Walk(const Container& container) {
   const MonoTime begin = MonoNow();
-  {
-    std::lock_guard lock(mutex_);
-    Measured& last = measured_[container.id()];
-    if (last.usage && begin < last.again_at) return *last.usage;
-    last.again_at = MonoTime::max();  // who asks meanwhile gets the last value
-  }
   Result<DiskUsage> usage = walks_.measure(container.paths().upper());
   struct stat passwd {};
   if (usage.ok() && ::lstat(container.paths().passwd().c_str(), &passwd) == 0) {
@@ -185,7 +199,8 @@ void StatsReader::Forget(const ContainerId& id) {
   measured_.erase(id);
 }
 
-Status StatsReader::Read(const ContainerPtr& container, v1::ContainerStats* out) {
+Status StatsReader::Read(const ContainerPtr& container, MonoTime walk_until,
+                         v1::ContainerStats* out) {
   const v1::ContainerConfig& config = container->config();
   v1::ContainerAttributes& attributes = *out->mutable_attributes();
   attributes.set_id(container->id().str());
@@ -198,12 +213,13 @@ Status StatsReader::Read(const ContainerPtr& container, v1::ContainerStats* out)
   FillCpu(cgroup, v2, out);
   FillMemory(cgroup, v2, out);
 
-  const DiskUsage usage = CRISP_TRY(WritableLayer(*container));
+  const auto usage = CRISP_TRY(WritableLayer(*container, walk_until));
+  if (!usage) return OkStatus();
   v1::FilesystemUsage& layer = *out->mutable_writable_layer();
   layer.set_timestamp(WallNowNs());
   layer.mutable_fs_id()->set_mountpoint(env_->options.root);
-  layer.mutable_used_bytes()->set_value(usage.used_bytes);
-  layer.mutable_inodes_used()->set_value(usage.inodes);
+  layer.mutable_used_bytes()->set_value(usage->used_bytes);
+  layer.mutable_inodes_used()->set_value(usage->inodes);
   return OkStatus();
 }
 

@@ -4,7 +4,7 @@
 // Threads: any; blocks for file reads. What the writable layer uses is the file system's count
 // where there are project quotas (upper, work and volumes); else upper is walked, at most every ten
 // seconds, and less often where that takes long. One walks at a time: who asks meanwhile gets the
-// last value, and walks as well only where there is none yet.
+// last value, and walks as well only where there is none yet. A list walks for a second in all.
 #ifndef CRISP_POD_CONTAINER_STATS_H_
 #define CRISP_POD_CONTAINER_STATS_H_
 
@@ -39,14 +39,18 @@ class StatsReader {
       : env_(env), walks_(std::move(walks)) {}
 
   // Fills everything that this machine knows. A cgroup that is gone (the container has just
-  // exited) leaves cpu and memory unset.
-  Status Read(const ContainerPtr& container, v1::ContainerStats* out);
+  // exited) leaves cpu and memory unset. No walk begins after `walk_until`: what there is of the
+  // last one is told, and without one the writable layer is left unset.
+  Status Read(const ContainerPtr& container, MonoTime walk_until, v1::ContainerStats* out);
   void Forget(const ContainerId& id);
   // Containers with a value of their last walk, or in their first.
   size_t remembered() const;
 
  private:
-  Result<DiskUsage> WritableLayer(const Container& container);
+  Result<std::optional<DiskUsage>> WritableLayer(const Container& container, MonoTime walk_until);
+  // `walk`: whether it is the caller's turn to walk.
+  std::optional<DiskUsage> LastWalk(const ContainerId& id, MonoTime walk_until, bool* walk);
+  Result<DiskUsage> Walk(const Container& container);
 
   struct Measured {
     std::optional<DiskUsage> usage;

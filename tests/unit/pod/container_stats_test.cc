@@ -79,7 +79,7 @@ class LayerWalkTest : public ::testing::Test {
   }
   Result<uint64_t> Inodes() {
     v1::ContainerStats stats;
-    CRISP_RETURN_IF_ERROR(reader_->Read(container_, &stats));
+    CRISP_RETURN_IF_ERROR(reader_->Read(container_, walk_until_, &stats));
     return stats.writable_layer().inodes_used().value();
   }
   // Reads until it was a walk that answered: the last one was too long ago for no time at all.
@@ -97,6 +97,7 @@ class LayerWalkTest : public ::testing::Test {
   ContainerPtr container_ =
       MakeContainer(MakeContainerRow("c", "c1"), MakeSandbox(MakeSandboxRow("p", "11")));
   std::unique_ptr<StatsReader> reader_;
+  MonoTime walk_until_ = NoDeadline();
   std::atomic<int> walks_ = 0;
 };
 
@@ -137,6 +138,22 @@ TEST_F(LayerWalkTest, WhoAsksDuringAWalkGetsTheLastValue) {
   go_on.set_value();
   EXPECT_EQ(walker.get(), 2u);
   EXPECT_EQ(InodesOfAWalk().value(), 3u) << "the walks go on";
+}
+
+TEST_F(LayerWalkTest, ACallWhoseTimeIsOverTellsTheLastValueOrNone) {
+  MakeReader(Duration::zero(), [](int n) { return DiskUsage{0, static_cast<uint64_t>(n)}; });
+  walk_until_ = MonoNow();
+  v1::ContainerStats stats;
+  EXPECT_TRUE(reader_->Read(container_, walk_until_, &stats).ok());
+  EXPECT_FALSE(stats.has_writable_layer());
+  EXPECT_EQ(reader_->remembered(), 0u);
+  walk_until_ = NoDeadline();
+  EXPECT_EQ(Inodes().value(), 1u);
+  walk_until_ = MonoNow();
+  EXPECT_EQ(Inodes().value(), 1u);
+  EXPECT_EQ(walks_.load(), 1);
+  walk_until_ = NoDeadline();
+  EXPECT_EQ(InodesOfAWalk().value(), 2u);
 }
 
 // As of a container that was removed before.
