@@ -6,14 +6,23 @@
 
 namespace crisp::pod {
 
+namespace {
+std::atomic<int64_t> g_last{0};
+}  // namespace
+
 int64_t NextCreatedAtNs() {
-  static std::atomic<int64_t> last{0};
-  int64_t seen = last.load();
+  int64_t seen = g_last.load();
   int64_t next;
   do {
     next = std::max(WallNowNs(), seen + 1);
-  } while (!last.compare_exchange_weak(seen, next));
+  } while (!g_last.compare_exchange_weak(seen, next));
   return next;
+}
+
+void NoteCreatedAtNs(int64_t created_at_ns) {
+  int64_t seen = g_last.load();
+  while (seen < created_at_ns && !g_last.compare_exchange_weak(seen, created_at_ns)) {
+  }
 }
 
 }  // namespace crisp::pod

@@ -16,6 +16,7 @@ oci::MonitorLaunch NewMonitorLaunch(const Environment& env, const oci::Runtime& 
 }
 
 void WarmUpCreate(const Environment& env) {
+  if (env.options.cgroup_layout->v2) return;
   // A lane that is full has no quick moment to win.
   (void)env.options.work_lane->Submit([&env] { env.monitor_place->WarmUpMoves(); });
 }

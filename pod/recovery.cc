@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/core/atomic_file.h"
+#include "base/core/dir_fd.h"
 #include "base/core/mount.h"
 #include "base/log.h"
 #include "pod/create_container.h"
+#include "pod/created_at.h"
 #include "pod/exec_process.h"
 #include "pod/image_volumes.h"
 #include "pod/init_process.h"
@@ -58,6 +61,7 @@ class Recovery {
     }
     for (auto& [id, sandbox] : sandboxes_) LogUnwritten("sandbox", id, RecoverSandbox(sandbox));
     DropForeignNetworks();
+    DropForeignDirectories();
     env_->options.images->CollectGarbage();
     // Only what is new is written: a daemon starts on a full disk, or nobody could free it.
     if (boot_id != last_boot_id) {
@@ -103,6 +107,7 @@ class Recovery {
   }
 
   void LoadSandbox(SandboxRow row) {
+    NoteCreatedAtNs(row.created_at_ns);
     auto runtime = env_->FindRuntime(row.handler);
     if (!runtime.ok()) {
       log::Warning("sandbox of a handler that is gone",
@@ -119,6 +124,8 @@ class Recovery {
   }
 
   void LoadContainer(ContainerRow row) {
+    NoteCreatedAtNs(row.created_at_ns);
+    container_rows_.insert(row.id);
     const auto sandbox = sandboxes_.find(row.sandbox);
     if (sandbox == sandboxes_.end()) {
       DropOrphan(row.id);
@@ -201,9 +208,11 @@ class Recovery {
   Status Undo(const ContainerPtr& container) {
     ContainerContext context{*env_, container, *leases_, {}};
     Status undone = MayUndo() ? DestroyContainer(context) : NoTime();
+    // Its name is free when its row is gone: two rows of one name hide one of them at a start.
+    if (undone.ok()) undone = env_->db->Delete(container->id());
     if (undone.ok()) {
       env_->registry.Remove(container);
-      return env_->db->Delete(container->id());
+      return OkStatus();
     }
     container->Update([&](ContainerRow& row) {
       SetExited(255, "Unknown", Cat("half-made when the daemon ended: ", undone.message()), &row);
@@ -214,10 +223,11 @@ class Recovery {
   Status RecoverSandbox(const SandboxPtr& sandbox) {
     if (sandbox->state() == SandboxState::kCreating) {
       SandboxContext context{*env_, sandbox};
-      const Status undone = MayUndo() ? DestroySandbox(context) : NoTime();
+      Status undone = MayUndo() ? DestroySandbox(context) : NoTime();
+      if (undone.ok()) undone = env_->db->Delete(sandbox->id());
       if (undone.ok()) {
         env_->registry.Remove(sandbox);
-        return env_->db->Delete(sandbox->id());
+        return OkStatus();
       }
       log::Warning("half-made sandbox stays listed",
                    {{"sandbox", sandbox->id()}, {"error", undone}});
@@ -256,10 +266,40 @@ class Recovery {
       }
       network::Attachment attachment;
       attachment.sandbox = id;
+      attachment.netns_path = SandboxPaths(env_->roots, id).net();
       if (Status s = env_->options.network->Del(attachment, CancelToken()); !s.ok()) {
         log::Warning("left network not deleted", {{"sandbox", id}, {"error", s}});
       }
     }
+  }
+
+  // Of containers without a row: the last seconds of pods.db are lost in a power cut (synchronous
+  // NORMAL), while the directories are there. They may be large, so nobody waits for their end.
+  void DropForeignDirectories() {
+    const auto names = NamesBelow(JoinPath(env_->roots.root, "containers"));
+    for (const std::string& name : names) {
+      const ContainerId id(name);
+      if (!ContainerId::IsWellFormed(name) || container_rows_.contains(id)) continue;
+      const ContainerPaths paths(env_->roots, id);
+      if (PathExists(paths.state())) {
+        log::Error("a container of this boot has no row; its directories are left alone",
+                   {{"container", id}, {"directory", paths.data()}});
+        continue;
+      }
+      (void)env_->options.work_lane->Submit([env = env_, id, paths] {
+        Status dropped = env->layer_quotas->Adopt(id, paths);
+        if (dropped.ok()) dropped = env->layer_quotas->LiftLimit(id);
+        if (dropped.ok()) dropped = RemoveTreeAt(paths.data());
+        if (dropped.ok()) env->layer_quotas->Release(id);
+        log::Warning("directories of a container without row",
+                     {{"directory", paths.data()}, {"removed", dropped}});
+      });
+    }
+  }
+  static std::vector<std::string> NamesBelow(const std::string& path) {
+    const auto dir = DirFd::Open(path);
+    auto names = dir.ok() ? dir->List() : dir.status();
+    return names.ok() ? *std::move(names) : std::vector<std::string>();
   }
 
   // What is not undone here is listed, so that Stop and Remove finish it.
@@ -274,6 +314,7 @@ class Recovery {
   const MonoTime undo_until_ = MonoNow() + kUndo;
   Boot boot_ = Boot::kSame;
   std::map<SandboxId, SandboxPtr> sandboxes_;
+  std::set<ContainerId> container_rows_;
   std::vector<ContainerPtr> containers_;
 };
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "base/core/dir_fd.h"
+#include "base/lane.h"
+#include "pod/created_at.h"
 #include "pod_fixtures.h"
 
 namespace crisp::pod {
@@ -73,7 +75,9 @@ class RecoveryTest : public ::testing::Test {
     options.network = &network_;
     ASSERT_TRUE(EnsureDirectory(options.root).ok());
     ASSERT_TRUE(EnsureDirectory(options.state).ok());
+    options.work_lane = &lane_;
     env_ = std::make_unique<Environment>(std::move(options));
+    env_->layer_quotas = std::move(LayerQuotas::Open(env_->roots.root, {})).value();
     env_->db = std::move(StateDb::Open(directory_ + "/root/pods.db")).value();
   }
   void TearDown() override {
@@ -87,6 +91,8 @@ class RecoveryTest : public ::testing::Test {
     return Recover(env_.get(), &lifecycle, &leases);
   }
 
+  Telemetry telemetry_;
+  Lane lane_{"work", 1, 100, &telemetry_};
   NoImages images_;
   CachedNetworks network_;
   std::string directory_;
@@ -102,7 +108,7 @@ TEST_F(RecoveryTest, ANetworkOfASandboxWithoutRowIsDeleted) {
   EXPECT_TRUE(recovered.ok()) << recovered.ToString();
   ASSERT_EQ(network_.deleted.size(), 1u) << "the other is its StopPodSandbox's";
   EXPECT_EQ(network_.deleted[0].sandbox, foreign);
-  EXPECT_EQ(network_.deleted[0].netns_path, "") << "that of its ADD";
+  EXPECT_EQ(network_.deleted[0].netns_path, Cat(env_->roots.state, "/ns/", foreign.str(), "/net"));
 }
 
 TEST_F(RecoveryTest, ANetworkThatCannotBeDeletedKeepsNoDaemonFromStarting) {
@@ -110,6 +116,42 @@ TEST_F(RecoveryTest, ANetworkThatCannotBeDeletedKeepsNoDaemonFromStarting) {
   network_.del_status = Internal("a plugin fails");
   EXPECT_TRUE(Recovered().ok());
   EXPECT_EQ(network_.deleted.size(), 2u);
+}
+
+// After a power cut that took the end of pods.db along.
+TEST_F(RecoveryTest, DirectoriesOfAContainerWithoutRowGo) {
+  const auto data = [this](const std::string& id) {
+    return ContainerPaths(env_->roots, ContainerId(id)).upper();
+  };
+  const std::string with_row(64, 'a');
+  const std::string foreign(64, 'b');
+  const std::string of_this_boot(64, 'c');
+  const SandboxId sandbox = SandboxId::MakeRandom();
+  ASSERT_TRUE(env_->db->Put(MakeSandboxRow("p", sandbox.str())).ok());
+  ContainerRow row = MakeContainerRow("c", with_row);
+  row.sandbox = sandbox;
+  row.state = ContainerState::kExited;
+  ASSERT_TRUE(env_->db->Put(row).ok());
+  for (const auto& id : {with_row, foreign, of_this_boot, std::string("not-an-id")}) {
+    ASSERT_TRUE(EnsureDirectory(data(id)).ok());
+  }
+  ASSERT_TRUE(EnsureDirectory(ContainerPaths(env_->roots, ContainerId(of_this_boot)).state()).ok());
+  const Status recovered = Recovered();
+  EXPECT_TRUE(recovered.ok()) << recovered.ToString();
+  lane_.Shutdown();
+  EXPECT_TRUE(PathExists(data(with_row)));
+  EXPECT_FALSE(PathExists(data(foreign)));
+  EXPECT_TRUE(PathExists(data(of_this_boot)));
+  EXPECT_TRUE(PathExists(data("not-an-id")));
+}
+
+// Its clock may have been ahead: what is made now is newer all the same.
+TEST_F(RecoveryTest, WhatIsMadeNowIsNewerThanWhatWasThere) {
+  SandboxRow row = MakeSandboxRow("p", SandboxId::MakeRandom().str());
+  row.created_at_ns = WallNowNs() + std::chrono::nanoseconds(std::chrono::hours(1)).count();
+  ASSERT_TRUE(env_->db->Put(row).ok());
+  ASSERT_TRUE(Recovered().ok());
+  EXPECT_GT(NextCreatedAtNs(), row.created_at_ns);
 }
 
 }  // namespace
