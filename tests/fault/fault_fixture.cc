@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdio>
 #include <cstdlib>
 
+#include "base/core/clock.h"
 #include "base/core/file.h"
 
 namespace crisp::test {
@@ -18,10 +20,23 @@ std::string FindPlugin(const std::string& name) {
   return name;
 }
 
+size_t FaultSeed() {
+  const char* given = std::getenv("CRISP_FAULT_SEED");  // NOLINT(concurrency-mt-unsafe)
+  const int64_t today = WallNowNs() / std::chrono::nanoseconds(std::chrono::hours(24)).count();
+  const size_t seed = static_cast<size_t>(given != nullptr ? std::atoll(given) : today);
+  std::printf("CRISP_FAULT_SEED=%zu\n", seed);
+  return seed;
+}
+
 }  // namespace
 
 bool WantsAllFaults() {
   return std::getenv("CRISP_FAULT_ALL") != nullptr;  // NOLINT(concurrency-mt-unsafe)
+}
+
+size_t FaultTurn(const std::string& place, size_t count) {
+  static const size_t seed = FaultSeed();
+  return (std::hash<std::string>()(place) + seed) % count;
 }
 
 std::string FaultCaseName(const testing::TestParamInfo<std::string>& param) {
@@ -68,21 +83,6 @@ Status FaultTest::Timed(const std::function<Status()>& call) {
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(MonoNow() - begin);
   EXPECT_LT(took, limit()) << status.ToString();
   return status;
-}
-
-void FaultTest::LiveBeside(const std::string& name) {
-  const MonoTime begin = MonoNow();
-  const auto sandbox = SandboxConfig(name);
-  const std::string pod = RunPod(sandbox);
-  const std::string id =
-      StartContainer(pod, ShellConfig("c", "echo in the log; exec top"), sandbox);
-  EXPECT_EQ(Shell(id, "echo works"), "works\n");
-  const std::string log = LogPath(sandbox, ContainerConfig("c", {}));
-  EXPECT_TRUE(Eventually([&] { return LogText(log).starts_with("in the log\n"); }));
-  EXPECT_THAT(TryStop(id, 0), IsOk());
-  EXPECT_THAT(TryStopPod(pod), IsOk());
-  EXPECT_THAT(TryRemovePod(pod), IsOk());
-  EXPECT_LT(MonoNow() - begin, limit());
 }
 
 void FaultTest::CleanUpAndLive() {

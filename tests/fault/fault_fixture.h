@@ -3,7 +3,7 @@
 // What:    after SetUp the daemon runs with 2 s for each run of a runtime or plugin and 3 s from
 //          SIGKILL to the exit, through MisbehavingPrograms that do as the real ones until they
 //          are armed. Everything is timed against what a client may wait.
-// Threads: LiveBeside and the calls that it makes may run on another thread than the test's.
+// Threads: one; LiveBeside may run on another.
 #ifndef CRISP_TESTS_FAULT_FAULT_FIXTURE_H_
 #define CRISP_TESTS_FAULT_FAULT_FIXTURE_H_
 
@@ -18,10 +18,6 @@ namespace crisp::test {
 
 class FaultTest : public PodTest {
  protected:
-  // What the client allows. All that crisp waits for ends earlier, so an answer after this long
-  // (or the client's own kDeadlineExceeded at that moment) is a failure of the test.
-  static constexpr Duration kClientLimit = std::chrono::seconds(20);
-
   void SetUp() override;
   // crun is the quicker one; CRISP_FAULT_RUNTIME=runc runs the tests with the other.
   std::string Runtime() const override;
@@ -35,8 +31,6 @@ class FaultTest : public PodTest {
   Status Timed(const std::function<Status()>& call);
   static Duration limit() { return Patient(kClientLimit); }
 
-  // The whole life of another pod, with a container, an exec and a log.
-  void LiveBeside(const std::string& name = "beside");
   // Removes everything, demands the census of before, and lives once.
   void CleanUpAndLive();
 
@@ -48,6 +42,9 @@ class FaultTest : public PodTest {
 
 // Whether CRISP_FAULT_ALL is set: everything, not the sample that fits into CI's time.
 bool WantsAllFaults();
+// Which of `count` faults `place` gets in that sample: another one each day, or as CRISP_FAULT_SEED
+// (a number) says; the seed is printed.
+size_t FaultTurn(const std::string& place, size_t count);
 
 // A name that GoogleTest accepts.
 std::string FaultCaseName(const testing::TestParamInfo<std::string>& param);

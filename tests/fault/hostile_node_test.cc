@@ -258,6 +258,76 @@ TEST_P(SmallDiskTest, TurnsReadOnly) {
 
 INSTANTIATE_TEST_SUITE_P(Disks, SmallDiskTest, testing::Values("disk"), FaultCaseName);
 
+class SmallImageDiskTest : public SmallDiskTest {
+ protected:
+  static constexpr char kSmall[] = "127.0.0.1:5000/test/small:1";  // at the registry
+  static constexpr char kLarge[] = "docker.io/test/large:1";       // to be imported
+
+  void SetUp() override {
+    if (FindProgram("docker-registry").empty() || FindProgram("skopeo").empty()) {
+      GTEST_SKIP() << "needs docker-registry and skopeo";
+    }
+    SmallDiskTest::SetUp();
+  }
+  // So that the registry is in the census.
+  Status BeforeStart() override {
+    const std::string images = daemon().Path("images");
+    LayoutOptions large;
+    large.name = kLarge;
+    large.add_dir = images + "/more";
+    CRISP_RETURN_IF_ERROR(EnsureDirectory(large.add_dir));
+    CRISP_RETURN_IF_ERROR(WriteFile(large.add_dir + "/bytes", std::string(8 << 20, 'x')));
+    CRISP_RETURN_IF_ERROR(MakeLayout(images + "/large", large).status());
+    LayoutOptions small;
+    small.name = "docker.io/test/small:1";
+    CRISP_RETURN_IF_ERROR(MakeLayout(images + "/small", small).status());
+    registry_ = CRISP_TRY(StartRegistry(daemon().Path("registry"), 5000));
+    return PushLayout(images + "/small", small.name, kSmall);
+  }
+  Status PullSmall() {
+    v1::PullImageRequest request;
+    request.mutable_image()->set_image(kSmall);
+    return client().Call(request, limit()).status();
+  }
+  Status RemoveImage(const std::string& name) {
+    v1::RemoveImageRequest request;
+    request.mutable_image()->set_image(name);
+    return client().Call(request, limit()).status();
+  }
+  size_t Images() {
+    return static_cast<size_t>(Must(client().Call(v1::ListImagesRequest())).images_size());
+  }
+
+  ChildProcess registry_;
+};
+
+// A pull says that the disk is full and leaves nothing; removing an image works and makes room.
+TEST_P(SmallImageDiskTest, PullOntoAFullDisk) {
+  MoveToSmallDisk(daemon().root());
+  const size_t images = Images();
+  const auto imported = Must(daemon().Crisp({"image", "import"}, {daemon().Path("images/large")}));
+  ASSERT_TRUE(imported.status.success()) << imported.stderr_data;
+  EXPECT_EQ(Images(), images + 1);
+  const Census before = Census::Take(daemon());
+  Fill();
+  EXPECT_THAT(Timed([&] { return PullSmall(); }), HasCode(Code::kResourceExhausted));
+  EXPECT_EQ(Images(), images + 1);
+  EXPECT_EQ(AwaitCensus(daemon(), before), "");
+  Fill();
+  EXPECT_THAT(Timed([&] { return RemoveImage(kLarge); }), IsOk());
+  EXPECT_EQ(Images(), images);
+  // Its files go behind the answer.
+  EXPECT_TRUE(Eventually([&] { return PullSmall().ok(); }));
+  EXPECT_EQ(Images(), images + 1);
+  KillAndRestart();
+  EXPECT_EQ(Images(), images + 1);
+  EXPECT_THAT(RemoveImage(kSmall), IsOk());
+  EXPECT_EQ(AwaitCensus(daemon(), before), "");
+  Free();
+  LiveBeside();
+}
+INSTANTIATE_TEST_SUITE_P(Disks, SmallImageDiskTest, testing::Values("disk"), FaultCaseName);
+
 // --- Limits of the daemon ------------------------------------------------------------------------
 
 class LimitTest : public HostileNodeTest {

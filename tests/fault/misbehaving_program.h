@@ -1,5 +1,5 @@
-// MisbehavingProgram: a program of the machine (an OCI runtime, a CNI plugin, crisp-monitor) that a
-// test can make fail.
+// MisbehavingProgram: a program of the machine (an OCI runtime, a CNI plugin) or of crisp's own
+// that a test can make fail.
 //
 // What:     installs programs/misbehave.cc under `path`, in front of `real`; Arm says which call
 //           fails and how. "missing" is a fault as well: then the path does not exist.

@@ -1,5 +1,5 @@
 // Programs that crisp depends on misbehave: the OCI runtime at each of its subcommands, a CNI
-// plugin at ADD and DEL, crisp-monitor at its start.
+// plugin at ADD and DEL, crisp-monitor at its start, crisp-init, crisp-pull.
 //
 // For each: the right code within the client's time, nobody else waits, the retry works once the
 // program does, and nothing is left. The full matrix: CRISP_FAULT_ALL=1.
@@ -291,6 +291,99 @@ TEST_P(InitFaultTest, MakesNoNamespaces) {
 }
 INSTANTIATE_TEST_SUITE_P(Init, InitFaultTest, testing::Values("--user-namespace", "--namespaces"),
                          FaultCaseName);
+
+// crisp-pull, which a pull runs; the registry is a real one.
+class PullFaultTest : public FaultTest {
+ protected:
+  void SetUp() override {
+    if (FindProgram("docker-registry").empty() || FindProgram("skopeo").empty()) {
+      GTEST_SKIP() << "needs docker-registry and skopeo";
+    }
+    FaultTest::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    pull_ = Must(
+        MisbehavingProgram::Install(daemon().Path("fake/crisp-pull"), ProgramPath("crisp-pull")));
+    ASSERT_THAT(WriteFile(daemon().Path("conf.d/more.yaml"),
+                          Cat("binaries:\n  pull: ", pull_.path(), "\n")),
+                IsOk());
+    KillAndRestart();
+  }
+  // So that the registry is in the census.
+  Status BeforeStart() override {
+    LayoutOptions layout;
+    layout.name = "docker.io/test/tool:1";
+    CRISP_RETURN_IF_ERROR(MakeLayout(daemon().Path("images/tool"), layout).status());
+    registry_ = CRISP_TRY(StartRegistry(daemon().Path("registry"), 5000));
+    return PushLayout(daemon().Path("images/tool"), layout.name, kReference);
+  }
+  Status Pull(Duration limit) {
+    v1::PullImageRequest request;
+    request.mutable_image()->set_image(kReference);
+    return client().Call(request, limit).status();
+  }
+  Status Remove() {
+    v1::RemoveImageRequest request;
+    request.mutable_image()->set_image(kReference);
+    return client().Call(request).status();
+  }
+  bool HasImage() {
+    v1::ImageStatusRequest request;
+    request.mutable_image()->set_image(kReference);
+    return Must(client().Call(request)).has_image();
+  }
+
+  void Meet(const Fault& fault) {
+    SCOPED_TRACE(fault.what);
+    const std::string what = fault.what;
+    ASSERT_THAT(pull_.Arm(kNoArguments, what), IsOk());
+    const bool hangs = fault.code == Code::kDeadlineExceeded;  // until its client has given up
+    Status status;
+    std::thread caller([&] { status = Pull(hangs ? Patient(std::chrono::seconds(2)) : limit()); });
+    if (what != "missing") {
+      EXPECT_TRUE(Eventually([&] { return pull_.Calls(kNoArguments) > 0; }))
+          << "it was not reached";
+    }
+    if (what == "stuck") {
+      EXPECT_THAT(Pull(limit()), IsOk()) << "another client";
+      LiveBeside();
+    }
+    caller.join();
+    EXPECT_THAT(status, HasCode(fault.code));
+    EXPECT_EQ(HasImage(), status.ok() || what == "stuck");
+    ASSERT_THAT(pull_.Disarm(), IsOk());
+    EXPECT_THAT(Pull(limit()), IsOk()) << "the retry";
+    EXPECT_TRUE(HasImage());
+    EXPECT_THAT(Remove(), IsOk());
+    EXPECT_FALSE(HasImage());
+    ASSERT_EQ(AwaitCensus(daemon(), census_before()), "");
+  }
+
+  static constexpr char kReference[] = "127.0.0.1:5000/test/tool:1";
+  static constexpr char kNoArguments[] = "-";
+  MisbehavingProgram pull_;
+  ChildProcess registry_;
+};
+
+TEST_P(PullFaultTest, Holds) {
+  constexpr Fault kFaults[] = {
+      {"missing", Code::kFailedPrecondition, true},
+      {"exit 1 on purpose", Code::kInternal, false},
+      {"crash 11", Code::kInternal, true},
+      {"hang", Code::kDeadlineExceeded, false},
+      {"stuck", Code::kDeadlineExceeded, true},
+      {"nothing", Code::kInternal, true},
+      {"rubbish 1000", Code::kInternal, true},
+      {"after 1 on purpose", Code::kOk, false},  // by then it has said all
+      {"flood 1000000", Code::kOk, true},        // into the daemon's own log
+      {"slow 300", Code::kOk, false},
+  };
+  for (const Fault& fault : kFaults) {
+    if (fault.sampled || WantsAllFaults()) Meet(fault);
+    if (HasFatalFailure()) return;
+  }
+  LiveBeside();
+}
+INSTANTIATE_TEST_SUITE_P(Programs, PullFaultTest, testing::Values("PullImage"), FaultCaseName);
 
 // At the daemon's start.
 class StartFaultTest : public FaultTest {};

@@ -11,6 +11,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <memory>
+#include <set>
 
 #include "base/cgroup_dir.h"
 #include "base/core/file.h"
@@ -205,30 +207,66 @@ Entries Query(sqlite3* db, const std::string& sql) {
 
 constexpr size_t kMostOfDatabase = 1u << 30;
 
-// "table: rows" of the pod database. A running daemon holds it exclusively, so a copy is read, with
-// the part that is still in the write-ahead log; the daemon is idle meanwhile.
-Entries DatabaseRows(const TestDaemon& daemon) {
-  Entries counts;
+struct CloseDatabase {
+  void operator()(sqlite3* db) const { sqlite3_close(db); }
+};
+using DatabaseCopy = std::unique_ptr<sqlite3, CloseDatabase>;
+
+// A running daemon holds its databases exclusively, so a copy is read, with the part that is still
+// in the write-ahead log; the daemon is idle meanwhile.
+Result<DatabaseCopy> OpenCopy(const TestDaemon& daemon, const std::string& name) {
   const std::string copy = daemon.Path("census.db");
+  ::unlink((copy + "-shm").c_str());
   for (const char* suffix : {"", "-wal"}) {
     // Rows can be large (environments), and the log many times as large as they.
-    Result<std::string> bytes = ReadFile(Cat(daemon.root(), "/pods.db", suffix), kMostOfDatabase);
+    Result<std::string> bytes = ReadFile(Cat(daemon.root(), "/", name, suffix), kMostOfDatabase);
     if (bytes.status().code() == Code::kNotFound) bytes = std::string();
-    if (!bytes.ok()) return {bytes.status().ToString()};
-    if (Status status = WriteFile(copy + suffix, *bytes); !status.ok()) return {status.ToString()};
+    CRISP_RETURN_IF_ERROR(bytes.status());
+    CRISP_RETURN_IF_ERROR(WriteFile(copy + suffix, *bytes));
   }
   sqlite3* db = nullptr;
-  if (sqlite3_open_v2(copy.c_str(), &db, SQLITE_OPEN_READWRITE, nullptr) == SQLITE_OK) {
-    for (const std::string& table :
-         Query(db, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")) {
-      for (const std::string& n : Query(db, Cat("SELECT count(*) FROM \"", table, "\""))) {
-        counts.push_back(Cat(table, ": ", n));
-      }
+  const int opened = sqlite3_open_v2(copy.c_str(), &db, SQLITE_OPEN_READWRITE, nullptr);
+  DatabaseCopy owner(db);
+  if (opened != SQLITE_OK) return Internal("open the copy of ", name);
+  return owner;
+}
+
+// "table: rows" of the pod database.
+Entries DatabaseRows(const TestDaemon& daemon) {
+  const Result<DatabaseCopy> db = OpenCopy(daemon, "pods.db");
+  if (!db.ok()) return {db.status().ToString()};
+  Entries counts;
+  for (const std::string& table :
+       Query(db->get(), "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")) {
+    for (const std::string& n : Query(db->get(), Cat("SELECT count(*) FROM \"", table, "\""))) {
+      counts.push_back(Cat(table, ": ", n));
     }
   }
-  sqlite3_close(db);
-  ::unlink((copy + "-shm").c_str());
   return counts;
+}
+
+// What is in the image store and belongs to no image. Images themselves may come and go in a test.
+Entries ImageStrays(const TestDaemon& daemon) {
+  const Result<DatabaseCopy> db = OpenCopy(daemon, "images.db");
+  if (!db.ok()) return {db.status().ToString()};
+  constexpr char kUsed[] = "layers WHERE key IN (SELECT layer_key FROM image_layers)";
+  constexpr char kUnused[] = "layers WHERE key NOT IN (SELECT layer_key FROM image_layers)";
+  Entries strays = Query(db->get(), Cat("SELECT 'row of layer ' || key FROM ", kUnused));
+  std::set<std::string> known = {"tmp", "empty", "lost+found"};
+  for (const std::string& key : Query(db->get(), Cat("SELECT key FROM ", kUsed))) {
+    known.insert(key);
+  }
+  for (const std::string& id : Query(db->get(), "SELECT id FROM images")) {
+    const std::string name = id.substr(id.find(':') + 1);
+    known.insert({name, name + ".damaged"});
+  }
+  for (const char* dir : {"layers", "layers/tmp", "images", "records"}) {
+    for (const std::string& name : Names(Cat(daemon.root(), "/", dir))) {
+      const bool quarantined = name.starts_with("q-");  // goes when the node restarts
+      if (!known.contains(name) && !quarantined) strays.push_back(Cat(dir, "/", name));
+    }
+  }
+  return strays;
 }
 
 }  // namespace
@@ -244,6 +282,7 @@ Census Census::Take(const TestDaemon& daemon) {
   census.items_["nat rules"] = NatRules();
   census.items_["directories"] = Directories(daemon);
   census.items_["database rows"] = DatabaseRows(daemon);
+  census.items_["image strays"] = ImageStrays(daemon);
   for (auto& [kind, entries] : census.items_) std::sort(entries.begin(), entries.end());
   return census;
 }

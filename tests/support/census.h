@@ -2,8 +2,9 @@
 //
 // What:     mounts, pinned namespaces, control groups, systemd units (where the driver is systemd),
 //           processes, network links and addresses, address reservations, port-mapping rules,
-//           directories, database rows. A test takes one before and one after; they must be equal,
-//           or the difference names what was left.
+//           directories, database rows, and what is in the image store without an image. A test
+//           takes one before and one after; they must be equal, or the difference names what was
+//           left.
 // Threads:  values. Take reads the kernel and the daemon's directories.
 #ifndef CRISP_TESTS_SUPPORT_CENSUS_H_
 #define CRISP_TESTS_SUPPORT_CENSUS_H_

@@ -143,26 +143,26 @@ v1::ContainerConfig PodTest::ShellConfig(const std::string& name, const std::str
 }
 
 Result<std::string> PodTest::TryRunPod(const v1::PodSandboxConfig& config,
-                                       const std::string& handler) {
+                                       const std::string& handler, Duration limit) {
   v1::RunPodSandboxRequest request;
   *request.mutable_config() = config;
   request.set_runtime_handler(handler);
-  return CRISP_TRY(client().Call(request)).pod_sandbox_id();
+  return CRISP_TRY(client().Call(request, limit)).pod_sandbox_id();
 }
 
 Result<std::string> PodTest::TryCreate(const std::string& pod, const v1::ContainerConfig& config,
-                                       const v1::PodSandboxConfig& sandbox) {
+                                       const v1::PodSandboxConfig& sandbox, Duration limit) {
   v1::CreateContainerRequest request;
   request.set_pod_sandbox_id(pod);
   *request.mutable_config() = config;
   *request.mutable_sandbox_config() = sandbox;
-  return CRISP_TRY(client().Call(request)).container_id();
+  return CRISP_TRY(client().Call(request, limit)).container_id();
 }
 
-Status PodTest::TryStart(const std::string& container) {
+Status PodTest::TryStart(const std::string& container, Duration limit) {
   v1::StartContainerRequest request;
   request.set_container_id(container);
-  return client().Call(request).status();
+  return client().Call(request, limit).status();
 }
 
 Status PodTest::TryStop(const std::string& container, int64_t timeout_s, Duration limit) {
@@ -172,32 +172,32 @@ Status PodTest::TryStop(const std::string& container, int64_t timeout_s, Duratio
   return client().Call(request, limit).status();
 }
 
-Status PodTest::TryRemove(const std::string& container) {
+Status PodTest::TryRemove(const std::string& container, Duration limit) {
   v1::RemoveContainerRequest request;
   request.set_container_id(container);
-  return client().Call(request).status();
+  return client().Call(request, limit).status();
 }
 
-Status PodTest::TryStopPod(const std::string& pod) {
+Status PodTest::TryStopPod(const std::string& pod, Duration limit) {
   v1::StopPodSandboxRequest request;
   request.set_pod_sandbox_id(pod);
-  return client().Call(request).status();
+  return client().Call(request, limit).status();
 }
 
-Status PodTest::TryRemovePod(const std::string& pod) {
+Status PodTest::TryRemovePod(const std::string& pod, Duration limit) {
   v1::RemovePodSandboxRequest request;
   request.set_pod_sandbox_id(pod);
-  return client().Call(request).status();
+  return client().Call(request, limit).status();
 }
 
 Result<v1::ExecSyncResponse> PodTest::TryExec(const std::string& container,
                                               const std::vector<std::string>& command,
-                                              int64_t timeout_s) {
+                                              int64_t timeout_s, Duration limit) {
   v1::ExecSyncRequest request;
   request.set_container_id(container);
   for (const std::string& argument : command) request.add_cmd(argument);
   request.set_timeout(timeout_s);
-  return client().Call(request);
+  return client().Call(request, limit);
 }
 
 std::string PodTest::RunPod(const v1::PodSandboxConfig& config, const std::string& handler) {
@@ -291,6 +291,21 @@ std::string PodTest::LogText(const std::string& path, const std::string& stream)
     if (line.stream == stream) text += line.content + (line.tag == "F" ? "\n" : "");
   }
   return text;
+}
+
+void PodTest::LiveBeside(const std::string& name) {
+  const MonoTime begin = MonoNow();
+  const auto sandbox = SandboxConfig(name);
+  const std::string pod = RunPod(sandbox);
+  const std::string id =
+      StartContainer(pod, ShellConfig("c", "echo in the log; exec top"), sandbox);
+  EXPECT_EQ(Shell(id, "echo works"), "works\n");
+  const std::string log = LogPath(sandbox, ContainerConfig("c", {}));
+  EXPECT_TRUE(Eventually([&] { return LogText(log).starts_with("in the log\n"); }));
+  EXPECT_THAT(TryStop(id, 0), IsOk());
+  EXPECT_THAT(TryStopPod(pod), IsOk());
+  EXPECT_THAT(TryRemovePod(pod), IsOk());
+  EXPECT_LT(MonoNow() - begin, Patient(kClientLimit));
 }
 
 void PodTest::RemoveAllPods() {

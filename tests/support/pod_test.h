@@ -45,6 +45,10 @@ class PodTest : public testing::TestWithParam<std::string> {
   virtual std::string MoreConfig() const { return ""; }
   virtual Status BeforeStart() { return OkStatus(); }
 
+  // What a client allows. All that crisp waits for ends earlier, so an answer after this long (or
+  // the client's own kDeadlineExceeded at that moment) is a failure of the test.
+  static constexpr Duration kClientLimit = std::chrono::seconds(20);
+
   TestDaemon& daemon() { return *daemon_; }
   CriClient& client() { return daemon_->client(); }
   const Census& census_before() const { return *before_; }
@@ -56,19 +60,22 @@ class PodTest : public testing::TestWithParam<std::string> {
   // `sh -c script`.
   v1::ContainerConfig ShellConfig(const std::string& name, const std::string& script) const;
 
-  Result<std::string> TryRunPod(const v1::PodSandboxConfig& config,
-                                const std::string& handler = "");
+  // `limit`: the client's.
+  Result<std::string> TryRunPod(const v1::PodSandboxConfig& config, const std::string& handler = "",
+                                Duration limit = CriClient::kDefaultTimeout);
   Result<std::string> TryCreate(const std::string& pod, const v1::ContainerConfig& config,
-                                const v1::PodSandboxConfig& sandbox);
-  Status TryStart(const std::string& container);
+                                const v1::PodSandboxConfig& sandbox,
+                                Duration limit = CriClient::kDefaultTimeout);
+  Status TryStart(const std::string& container, Duration limit = CriClient::kDefaultTimeout);
   Status TryStop(const std::string& container, int64_t timeout_s,
                  Duration limit = CriClient::kDefaultTimeout);
-  Status TryRemove(const std::string& container);
-  Status TryStopPod(const std::string& pod);
-  Status TryRemovePod(const std::string& pod);
+  Status TryRemove(const std::string& container, Duration limit = CriClient::kDefaultTimeout);
+  Status TryStopPod(const std::string& pod, Duration limit = CriClient::kDefaultTimeout);
+  Status TryRemovePod(const std::string& pod, Duration limit = CriClient::kDefaultTimeout);
   Result<v1::ExecSyncResponse> TryExec(const std::string& container,
                                        const std::vector<std::string>& command,
-                                       int64_t timeout_s = PatientSeconds(10));
+                                       int64_t timeout_s = PatientSeconds(10),
+                                       Duration limit = CriClient::kDefaultTimeout);
 
   std::string RunPod(const v1::PodSandboxConfig& config, const std::string& handler = "");
   std::string CreateContainer(const std::string& pod, const v1::ContainerConfig& config,
@@ -91,6 +98,10 @@ class PodTest : public testing::TestWithParam<std::string> {
   std::vector<LogLine> ReadLog(const std::string& path);
   // Contents of F and P lines of one stream put together.
   std::string LogText(const std::string& path, const std::string& stream = "stdout");
+
+  // The whole life of another pod, with a container, an exec and a log, within what a client waits.
+  // Any thread.
+  void LiveBeside(const std::string& name = "beside");
 
   void RemoveAllPods();
   // Kills the daemon (SIGKILL) and starts it again.

@@ -1,10 +1,11 @@
-// misbehave: stands in front of an OCI runtime, a CNI plugin or crisp-monitor and does wrong on
-// demand. It is installed as a symlink under the name of the program that it wraps.
+// misbehave: stands in front of an OCI runtime, a CNI plugin or a program of crisp's own and does
+// wrong on demand. It is installed as a symlink under the name of the program that it wraps.
 //
 // What:    beside the symlink P lie P.real (a symlink to the real program), P.faults (what to do;
 //          no such file: nothing) and P.calls (which this program appends to, one word a line).
 //          A line of P.faults is  WORD CALL FAULT [NUMBER [TEXT]]
-//            WORD   the runtime's subcommand, CNI_COMMAND, or "monitor"
+//            WORD   the runtime's subcommand, CNI_COMMAND, "monitor", or "-" (of crisp-pull, which
+//                   has no arguments)
 //            CALL   1: the first call with this word since P.calls was removed; "*": each call
 //            FAULT  exit N TEXT       say TEXT on stderr, exit with N
 //                   refuse N TEXT     a CNI error object with code N on stdout, exit with 1
