@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <memory>
 
@@ -67,6 +68,7 @@ class TreeRemover {
     TreeRemover remover(dir->get());
     do {
       remover.moved_up_ = false;
+      if (::lseek(dir->get(), 0, SEEK_SET) != 0) return Errno("read directory ", name);
       CRISP_RETURN_IF_ERROR(remover.RemoveContents(dir->get(), 1).Wrap(name));
     } while (remover.moved_up_);
     return RemoveEmpty(parent, name);
@@ -97,11 +99,30 @@ class TreeRemover {
     return OkStatus();
   }
 
+  // Piece by piece: containers may leave more names in one directory than fit into memory. What has
+  // not been read yet keeps its place when names before it go; rm(1) relies on that, too.
   Status RemoveContents(int dir_fd, int depth) {
-    for (const std::string& name : CRISP_TRY(ListNames(dir_fd))) {
-      CRISP_RETURN_IF_ERROR(RemoveEntry(dir_fd, name, depth));
+    for (;;) {
+      const std::vector<std::string> names = CRISP_TRY(ReadNames(dir_fd));
+      if (names.empty()) return OkStatus();
+      for (const std::string& name : names) {
+        if (name == "." || name == "..") continue;
+        CRISP_RETURN_IF_ERROR(RemoveEntry(dir_fd, name, depth));
+      }
     }
-    return OkStatus();
+  }
+
+  // The next ones, "." and ".." among them; none: the directory ends here.
+  Result<std::vector<std::string>> ReadNames(int dir_fd) {
+    const ssize_t size = ::getdents64(dir_fd, buffer_.data(), buffer_.size());
+    if (size < 0) return Errno("read directory");
+    std::vector<std::string> names;
+    for (ssize_t at = 0; at < size;) {
+      const auto* entry = reinterpret_cast<const dirent64*>(buffer_.data() + at);
+      names.emplace_back(entry->d_name);
+      at += entry->d_reclen;
+    }
+    return names;
   }
 
   Status RemoveEntry(int parent, const std::string& name, int depth) {
@@ -124,6 +145,7 @@ class TreeRemover {
   }
 
   const int top_;
+  alignas(dirent64) std::array<char, 32 << 10> buffer_;  // getdents64(2)'s; one for all levels
   bool moved_up_ = false;
   int next_name_ = 0;
 };

@@ -128,6 +128,33 @@ TEST(DirFdTest, TreesDeeperThanAnyPathAreRemoved) {
   EXPECT_EQ(OpenDescriptors(), before);
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they need address space
+// Ends the process, with 0 if 4 MiB more than it has now were enough.
+[[noreturn]] void RemoveWithLittleMemory(const std::string& tree) {
+  rlimit limit{};
+  const auto pages = ReadFile("/proc/self/statm");
+  if (!pages.ok() || ::getrlimit(RLIMIT_AS, &limit) != 0) ::_exit(2);
+  limit.rlim_cur = std::stoul(*pages) * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + (4 << 20);
+  if (::setrlimit(RLIMIT_AS, &limit) != 0) ::_exit(3);
+  ::_exit(RemoveTreeAt(tree).ok() ? 0 : 1);
+}
+
+// A container may make millions; their names alone would be gigabytes.
+TEST(DirFdDeathTest, DirectoriesLargerThanMemoryAreRemoved) {
+  TempDir dir;
+  ASSERT_TRUE(EnsureDirectory(dir / "tree/large").ok());
+  ASSERT_TRUE(WriteFile(dir / "tree/file", "").ok());
+  const DirFd large = DirFd::Open(dir / "tree/large").value();
+  for (int i = 0; i < 30000; ++i) {
+    std::string name = std::to_string(i);
+    name.resize(250, 'x');
+    ASSERT_EQ(::linkat(AT_FDCWD, (dir / "tree/file").c_str(), large.get(), name.c_str(), 0), 0);
+  }
+  EXPECT_EXIT(RemoveWithLittleMemory(dir / "tree"), testing::ExitedWithCode(0), "");
+  EXPECT_FALSE(PathExists(dir / "tree"));
+}
+#endif
+
 TEST(DirFdTest, RemoveTreeStopsAtMounts) {
   if (::geteuid() != 0) GTEST_SKIP() << "mounting needs root";
   TempDir dir;
