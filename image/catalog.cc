@@ -83,6 +83,13 @@ void Catalog::Unlist(const std::string& image_id) {
 
 void Catalog::DropImage(const std::string& image_id) { images_.erase(image_id); }
 
+void Catalog::PutBack(CatalogEntry entry) {
+  entry.layers.clear();
+  for (const std::string& key : entry.row.layer_keys) entry.layers.push_back(layers_.at(key));
+  const std::string id = entry.row.id;
+  images_[id] = std::make_shared<CatalogEntry>(std::move(entry));
+}
+
 void Catalog::Show(CatalogEntry& entry) {
   auto image = std::make_shared<Image>();
   image->id = entry.row.id;

@@ -62,6 +62,8 @@ class Catalog {
   void Unlist(const std::string& image_id);
   // Forgets an unlisted image; its layers lose a holder.
   void DropImage(const std::string& image_id);
+  // Undoes DropImage. Its layers, which need not be in `entry`, must be present.
+  void PutBack(CatalogEntry entry);
   void DropLayer(const std::string& key) { layers_.erase(key); }
 
   std::vector<ImagePtr> List() const;
@@ -72,6 +74,8 @@ class Catalog {
   // Entries that have the layer, hidden and unlisted ones too.
   std::vector<CatalogEntryPtr> EntriesWith(const std::string& layer_key) const;
   CatalogEntryPtr FindEntry(const std::string& image_id) const;
+  // Whether List and Find show it.
+  static bool IsShown(const CatalogEntry& entry);
   // Unlisted images that no lease holds, and layers that nothing but the catalog holds.
   std::vector<std::string> UnheldImages() const;
   std::vector<std::string> UnheldLayers() const;
@@ -81,7 +85,6 @@ class Catalog {
 
  private:
   void Show(CatalogEntry& entry);
-  static bool IsShown(const CatalogEntry& entry);
   Result<ImagePtr> FindByPrefix(const std::string& hex, bool hidden_too) const;
 
   std::map<std::string, CatalogEntryPtr> images_;  // by id

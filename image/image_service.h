@@ -268,7 +268,7 @@ class ImageService {
 
   // `image_id`: the full id. kNotFound when the image is not there, e.g. removed between Find and
   // here. Until the first CollectGarbage() images that were removed while leased by an earlier
-  // process can be acquired too (recovery of their containers).
+  // process, or are damaged or incomplete, can be acquired too (recovery of their containers).
   virtual Result<LeasePtr> Acquire(const std::string& image_id) = 0;
 
   // Call once, when recovery has acquired what its containers use: from then on removed images and

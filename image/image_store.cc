@@ -133,10 +133,12 @@ Status ImageStore::MoveIn(const std::string& key, const std::string& directory) 
   return OkStatus();
 }
 
-// After a crash in between, the layer is missing and Open drops its images.
+// After a crash in between, the layer is missing: Open hides its images, as before.
 Status ImageStore::ReplaceQuarantined(const LayerPtr& known, const std::string& directory) {
   const std::string old =
       Cat(kQuarantinePrefix, database_.boot_id().substr(0, 8), '-', RandomHex(8));
+  // Of one that was missing the row does not know, and might call the new one durable.
+  CRISP_RETURN_IF_ERROR(database_.SetQuarantined(known->key, true));
   if (::renameat(layers_dir_.get(), known->key.c_str(), layers_dir_.get(), old.c_str()) != 0 &&
       errno != ENOENT) {
     return Errno("move damaged layer ", known->key, " away");
@@ -388,6 +390,7 @@ Status ImageStore::Remove(const std::string& reference) {
 void ImageStore::AllowDeletion() {
   std::lock_guard write_lock(write_mutex_);
   deletion_allowed_ = true;
+  UnlistIncomplete();
   CollectWriteLocked();
 }
 
@@ -400,28 +403,37 @@ void ImageStore::CollectWriteLocked() {
   std::vector<std::string> images;
   std::vector<std::string> keys;
   std::vector<std::string> keys_with_rows;
-  std::vector<LayerPtr> dropped;
+  std::vector<CatalogEntry> entries;
+  std::vector<LayerPtr> layers;
   {
     std::lock_guard lock(mutex_);
     // New holders come from the catalog (Acquire, FindLayer), under this lock: what is taken out of
     // it here stays unheld.
     if (deletion_allowed_) images = catalog_.UnheldImages();
-    for (const std::string& id : images) catalog_.DropImage(id);
+    for (const std::string& id : images) {
+      entries.push_back(*catalog_.FindEntry(id));
+      entries.back().layers.clear();
+      catalog_.DropImage(id);
+    }
     for (std::string& key : catalog_.UnheldLayers()) {
       LayerPtr layer = catalog_.FindLayer(key);
       // A layer without a row is a failed pull's: no recovery can ask for it.
       if (!deletion_allowed_ && layer->has_row) continue;
       if (layer->has_row) keys_with_rows.push_back(key);
       catalog_.DropLayer(key);
+      layers.push_back(std::move(layer));
       keys.push_back(std::move(key));
     }
   }
   if (!images.empty() || !keys_with_rows.empty()) {
     Status status = failpoint::Hit("image.collect.rows");
     if (status.ok()) status = database_.Delete(images, keys_with_rows);
-    // The rows stay and so must the files; the next Open finds them unheld again.
+    // The rows stay and so must the files, until the next collection.
     if (!status.ok()) {
       log::Error("unused layers cannot be removed", {{"error", status}});
+      std::lock_guard lock(mutex_);
+      for (LayerPtr& layer : layers) catalog_.PutLayer(std::move(layer));
+      for (CatalogEntry& entry : entries) catalog_.PutBack(std::move(entry));
       return;
     }
   }

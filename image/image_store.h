@@ -10,6 +10,9 @@
 //          long as the caller holds them.
 // Power cuts: a background syncfs marks layers durable. At Open, layers of an earlier boot that are
 //          not durable are dropped with the images that need them.
+// Losses:  at Open, a layer without its directory counts as quarantined, an image without its files
+//          as damaged: what runs can still be acquired. Images that nobody acquired before
+//          AllowDeletion() are dropped.
 #ifndef CRISP_IMAGE_IMAGE_STORE_H_
 #define CRISP_IMAGE_IMAGE_STORE_H_
 
@@ -118,6 +121,7 @@ class ImageStore {
   ImageStore(StoreOptions options, DirFd layers, DirFd images, ImageDatabase database);
   Status LoadCatalog();
   Status RemoveStrangers();
+  void UnlistIncomplete();
   bool KeepsLayersLocked(const CatalogEntryPtr& entry) const;
   // `lock`, of mutex_, is let go for a while.
   void KeepLayersOfNewLeases(const std::map<std::string, CatalogEntryPtr>& known,
@@ -145,6 +149,7 @@ class ImageStore {
 
   mutable std::mutex mutex_;  // guards what follows; never held across I/O
   Catalog catalog_;
+  std::vector<std::string> incomplete_;  // images, found by Open; empty after AllowDeletion()
   bool sync_queued_ = false;
   bool images_unsynced_ = false;  // some were published since the last sync began
 

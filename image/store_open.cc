@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/core/file.h"
 #include "base/log.h"
@@ -52,30 +53,35 @@ Status ImageStore::LoadCatalog() {
   ImageDatabase::Contents contents = CRISP_TRY(database_.Load());
   std::vector<std::string> lost_layers;
   std::vector<std::string> lost_images;
+  std::set<std::string> missing_layers;
   bool need_sync = false;
   for (const LayerRow& row : contents.layers) {
-    const bool lost_in_cut = !row.layer.durable && row.boot_id != database_.boot_id();
-    if (lost_in_cut || !HasDirectory(layers_dir_, row.layer.key)) {
+    if (!row.layer.durable && row.boot_id != database_.boot_id()) {
       lost_layers.push_back(row.layer.key);
       continue;
     }
     need_sync = need_sync || !row.layer.durable;
-    catalog_.PutLayer(std::make_shared<Layer>(row.layer));
+    auto layer = std::make_shared<Layer>(row.layer);
+    if (!HasDirectory(layers_dir_, layer->key)) {
+      layer->quarantined = true;
+      missing_layers.insert(layer->key);
+    }
+    catalog_.PutLayer(std::move(layer));
   }
   for (ImageRow& row : contents.images) {
-    const auto missing = [this](const std::string& key) {
-      return catalog_.FindLayer(key) == nullptr;
-    };
-    const bool has_files = HasDirectory(images_dir_, StorePaths::ImageDirName(row.id));
-    const bool damaged =
-        !has_files && HasDirectory(images_dir_, StorePaths::DamagedDirName(row.id));
-    if (std::any_of(row.layer_keys.begin(), row.layer_keys.end(), missing) ||
-        (!has_files && !damaged)) {
+    const std::vector<std::string>& keys = row.layer_keys;
+    const auto lost = [this](const std::string& key) { return catalog_.FindLayer(key) == nullptr; };
+    const auto missing = [&](const std::string& key) { return missing_layers.contains(key); };
+    if (std::any_of(keys.begin(), keys.end(), lost)) {
       log::Warning("image is incomplete and was dropped; pull it again", {{"image", row.id}});
       lost_images.push_back(row.id);
       continue;
     }
     const std::string id = row.id;
+    const bool damaged = !HasDirectory(images_dir_, StorePaths::ImageDirName(id));
+    const bool incomplete = std::any_of(keys.begin(), keys.end(), missing) ||
+                            (damaged && !HasDirectory(images_dir_, StorePaths::DamagedDirName(id)));
+    if (incomplete && row.listed) incomplete_.push_back(id);
     catalog_.PutImage(std::move(row));
     catalog_.FindEntry(id)->damaged = damaged;
   }
@@ -87,6 +93,21 @@ Status ImageStore::LoadCatalog() {
   }
   if (need_sync) QueueSync();
   return OkStatus();
+}
+
+// What runs has its leases by now, and with them the layers that are left.
+void ImageStore::UnlistIncomplete() {
+  constexpr int kCatalogAndHere = 2;  // others are leases
+  std::lock_guard lock(mutex_);
+  for (const std::string& id : std::exchange(incomplete_, {})) {
+    const CatalogEntryPtr entry = catalog_.FindEntry(id);
+    if (entry == nullptr || Catalog::IsShown(*entry)) continue;  // removed, pulled again
+    const bool held = entry.use_count() > kCatalogAndHere;
+    log::Warning(held ? "image is incomplete; pull it again"
+                      : "image is incomplete and was dropped; pull it again",
+                 {{"image", id}});
+    if (!held) catalog_.Unlist(id);
+  }
 }
 
 // Directories without a row: unfinished pulls, interrupted removals, dropped images.

@@ -312,17 +312,116 @@ TEST_F(Store, OpenRemovesWhatHasNoRow) {
   EXPECT_EQ(ImageDirs(), 1u);
 }
 
-TEST_F(Store, OpenDropsImagesThatMissALayer) {
+TEST_F(Store, ImagesThatMissSomethingGoWithTheFirstCollection) {
   Publish('a', "12", tag_);
   Publish('b', "1", "docker.io/library/b:latest");
+  Publish('c', "3", "docker.io/library/c:latest");
   store_.reset();
   ASSERT_TRUE(RemoveTreeAt(dir_ / ("store/layers/" + HexOf('2'))).ok());
-  Reopen();
+  ASSERT_TRUE(RemoveTreeAt(dir_ / ("store/images/" + HexOf('c'))).ok());
+  Reopen("boot-1", false);
   EXPECT_EQ(Find("app"), nullptr);
+  EXPECT_EQ(Find("c"), nullptr);
+  EXPECT_EQ(LayerDirs(), (std::set<std::string>{"1", "3"}));
+  store_->AllowDeletion();
   EXPECT_NE(Find("b"), nullptr);
   EXPECT_EQ(LayerDirs(), std::set<std::string>{"1"});
+  EXPECT_EQ(store_->Acquire(Sha('a')).status().code(), Code::kNotFound);
   Publish('a', "12", tag_);  // and it can be pulled again
   EXPECT_NE(Find("app"), nullptr);
+  Reopen();
+  EXPECT_EQ(store_->List().size(), 2u);
+}
+
+// The daemon was killed while it replaced a layer, and somebody has cleaned up among the images.
+TEST_F(Store, WhatRunsKeepsWhatIsLeftOfItsImage) {
+  Publish('a', "12", tag_);
+  Publish('c', "3", "docker.io/library/c:latest");
+  ASSERT_TRUE(*store_->Quarantine(FreeLayerKey(Sha('2')), 0));
+  store_.reset();
+  const std::string layers = dir_ / "store/layers/";
+  fs::rename(layers + HexOf('2'), layers + "q-boot-1-77");
+  ASSERT_TRUE(RemoveTreeAt(dir_ / ("store/images/" + HexOf('c'))).ok());
+  LeasePtr app;
+  LeasePtr other;
+  for (int restarts = 0; restarts < 2; ++restarts) {
+    Reopen("boot-1", false);
+    const auto held = store_->Acquire(Sha('a'));
+    ASSERT_TRUE(held.ok()) << held.status().message();
+    const auto held_too = store_->Acquire(Sha('c'));
+    ASSERT_TRUE(held_too.ok()) << held_too.status().message();
+    store_->AllowDeletion();
+    app = *held;
+    other = *held_too;
+    EXPECT_EQ(LayerDirs(), (std::set<std::string>{"1", "3", "q"}));
+    EXPECT_TRUE(store_->List().empty());
+    EXPECT_EQ(store_->Acquire(Sha('a')).status().code(), Code::kFailedPrecondition);
+    EXPECT_EQ(store_->Acquire(Sha('c')).status().code(), Code::kFailedPrecondition);
+    EXPECT_EQ(store_->FindLayer(Sha('2'), Sha('2')), nullptr);  // a pull fetches it
+  }
+  Publish('a', "12", tag_);
+  Publish('c', "3", "docker.io/library/c:latest");
+  EXPECT_EQ(store_->List().size(), 2u);
+  app.reset();
+  other.reset();
+  store_->Collect();
+  EXPECT_EQ(LayerDirs(), (std::set<std::string>{"1", "2", "3", "q"}));
+  Reopen("boot-2");
+  EXPECT_EQ(store_->List().size(), 2u);
+  EXPECT_EQ(LayerDirs(), (std::set<std::string>{"1", "2", "3"}));
+}
+
+// Its row says durable, of the one that was lost.
+TEST_F(Store, APowerCutInTheRepairOfALostLayerLeavesNoHalfOne) {
+  Publish('a', "12", tag_);
+  store_->FinishBackgroundWork();
+  store_.reset();
+  const std::string lost = dir_ / ("store/layers/" + HexOf('2'));
+  ASSERT_TRUE(RemoveTreeAt(lost).ok());
+  Reopen("boot-1", false);
+  Layer layer;
+  layer.key = FreeLayerKey(Sha('2'));
+  ASSERT_FALSE(store_->AddLayer(layer, dir_ / "none/fs").ok());
+  store_.reset();
+  ASSERT_TRUE(EnsureDirectory(lost).ok());  // as if the power had gone right behind the move
+  Reopen("boot-2");
+  EXPECT_EQ(Find("app"), nullptr);
+  Publish('a', "12", tag_);
+  EXPECT_TRUE(PathExists(lost + "/file"));
+  EXPECT_NE(Find("app"), nullptr);
+}
+
+TEST_F(Store, WhatCannotBeCollectedIsTriedAgain) {
+  Publish('a', "12", tag_);
+  Publish('b', "2", "docker.io/library/b:latest");
+  const FsInfo before = store_->GetFsInfo();
+  ASSERT_TRUE(failpoint::Arm("image.collect.rows=error:disk full").ok());
+  ASSERT_TRUE(store_->Remove("app").ok());
+  EXPECT_EQ(Find("app"), nullptr);
+  EXPECT_EQ(store_->GetFsInfo().used_bytes, before.used_bytes);
+  EXPECT_EQ(store_->GetFsInfo().inodes_used, before.inodes_used);
+  EXPECT_EQ(LayerDirs(), (std::set<std::string>{"1", "2"}));
+  failpoint::DisarmAll();
+  store_->Collect();
+  EXPECT_EQ(LayerDirs(), std::set<std::string>{"2"});
+  EXPECT_EQ(ImageDirs(), 1u);
+  EXPECT_LT(store_->GetFsInfo().used_bytes, before.used_bytes);
+  Reopen();
+  EXPECT_NE(Find("b"), nullptr);
+  EXPECT_EQ(store_->List().size(), 1u);
+}
+
+// Between the two, a pull brings it back.
+TEST_F(Store, WhatCouldNotBeCollectedCanBePulledAgain) {
+  Publish('a', "1", tag_);
+  ASSERT_TRUE(failpoint::Arm("image.collect.rows=error:disk full").ok());
+  ASSERT_TRUE(store_->Remove("app").ok());
+  failpoint::DisarmAll();
+  Publish('a', "1", tag_);
+  store_->Collect();
+  EXPECT_EQ(LayerDirs(), std::set<std::string>{"1"});
+  ASSERT_NE(Find("app"), nullptr);
+  EXPECT_EQ(Find("app")->repo_tags, std::vector<std::string>{tag_});
 }
 
 TEST_F(Store, PowerCutDropsWhatWasNotDurable) {
