@@ -28,6 +28,7 @@ struct Transfer {
   CURL* curl;
   HttpResponse response;
   size_t header_bytes = 0;
+  bool enough = false;  // of an error's text: the rest is not read
   Status failure;
 };
 
@@ -72,9 +73,10 @@ size_t OnBody(char* data, size_t size, size_t count, void* user) {
     return transfer->failure.ok() ? n : 0;
   }
   std::string& body = transfer->response.body;
-  if (!IsSuccess(status)) {  // an error's text: as much as is useful
-    body.append(data, std::min(n, kMaxErrorBody - std::min(body.size(), kMaxErrorBody)));
-    return n;
+  if (!IsSuccess(status)) {  // an error's text: as much as is useful, it may be without end
+    body.append(data, std::min(n, kMaxErrorBody - body.size()));
+    transfer->enough = body.size() == kMaxErrorBody;
+    return transfer->enough ? 0 : n;
   }
   if (body.size() + n > transfer->request->body_limit_bytes) {
     transfer->failure =
@@ -180,7 +182,7 @@ HttpClient::~HttpClient() = default;
 Result<HttpResponse> HttpClient::PerformOnce(const HttpRequest& request, std::string* redirect) {
   CURL* curl = curl_.get();
   if (curl == nullptr) return Internal("libcurl does not start");
-  Transfer transfer{&request, curl, {}, 0, {}};
+  Transfer transfer{&request, curl, {}, 0, false, {}};
   HeaderList headers;
   char error[CURL_ERROR_SIZE] = "";
   SetOptions(request, stall_seconds_, &transfer, curl, &headers, error);
@@ -192,7 +194,7 @@ Result<HttpResponse> HttpClient::PerformOnce(const HttpRequest& request, std::st
   // The error buffer lives on this stack.
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, nullptr);
   if (!transfer.failure.ok()) return std::move(transfer.failure);
-  if (code != CURLE_OK) {
+  if (code != CURLE_OK && !transfer.enough) {
     return FromCurl(code, error, stall_seconds_).Wrap(PrintableUrl(request.url));
   }
   return std::move(transfer.response);
@@ -211,23 +213,28 @@ Result<HttpResponse> HttpClient::Perform(HttpRequest request) {
     if (redirects == kMaxRedirects) {
       return InvalidArgument(asked, ": more than ", kMaxRedirects, " redirects");
     }
-    const std::string next = OriginOf(target);
-    if (next.empty() || (request.url.starts_with("https:") && !target.starts_with("https:"))) {
-      return InvalidArgument(asked, ": a redirect to ", PrintableUrl(target),
-                             "; allowed: https, or http from http");
-    }
-    if (next != origin) {
-      if (!request.post_body.empty()) {
-        return InvalidArgument(asked, ": redirects a POST to another host, ", next);
-      }
-      elsewhere = true;
-      request.authorization.clear();
-      request.private_headers.clear();
-      request.tls.client_cert_file.clear();
-      request.tls.client_key_file.clear();
-    }
-    request.url = target;
+    CRISP_RETURN_IF_ERROR(FollowRedirect(origin, target, &request).Wrap(asked));
+    elsewhere = elsewhere || OriginOf(target) != origin;
   }
+}
+
+Status FollowRedirect(const std::string& origin, const std::string& target, HttpRequest* request) {
+  const std::string next = OriginOf(target);
+  if (next.empty() || (request->url.starts_with("https:") && !target.starts_with("https:"))) {
+    return InvalidArgument("a redirect to ", PrintableUrl(target),
+                           "; allowed: https, or http from http");
+  }
+  if (next != origin) {
+    if (!request->post_body.empty()) {
+      return InvalidArgument("redirects a POST to another host, ", next);
+    }
+    request->authorization.clear();
+    request->private_headers.clear();
+    request->tls.client_cert_file.clear();
+    request->tls.client_key_file.clear();
+  }
+  request->url = target;
+  return OkStatus();
 }
 
 std::string OriginOf(const std::string& url) {
@@ -255,8 +262,10 @@ std::string HttpResponse::Header(const std::string& lower_name) const {
 
 std::string PrintableUrl(const std::string& url) {
   std::string out = url.substr(0, url.find_first_of("?#"));
-  const size_t scheme = out.find("://");
-  const size_t start = scheme == std::string::npos ? 0 : scheme + 3;
+  const size_t scheme = out.find(":/");  // libcurl takes one to three slashes
+  const size_t start = scheme == std::string::npos
+                           ? 0
+                           : std::min(out.find_first_not_of('/', scheme + 1), out.size());
   const size_t at = out.substr(0, out.find('/', start)).rfind('@');
   if (at != std::string::npos && at >= start) out.erase(start, at + 1 - start);
   return out;

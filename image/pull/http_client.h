@@ -10,7 +10,8 @@
 // (errno
 //           ECONNRESET: worth another try), kDeadlineExceeded (errno ETIMEDOUT) when nothing came
 //           for the stall time, kCancelled by `stop`, kResourceExhausted when a body is larger than
-//           allowed. An HTTP status of 400 or more is not an error here.
+//           allowed. An HTTP status of 300 or more is not an error here; what is longer than 64 KiB
+//           of its body is not read.
 // Secrets:  neither credentials nor query strings are part of any message.
 #ifndef CRISP_IMAGE_PULL_HTTP_CLIENT_H_
 #define CRISP_IMAGE_PULL_HTTP_CLIENT_H_
@@ -73,6 +74,9 @@ class HttpClient {
   std::unique_ptr<void, void (*)(void*)> curl_;
 };
 
+// Turns `request`, made for `origin`, to `target`; to another origin without what was meant for the
+// first alone. kInvalidArgument when it must not go there; then nothing has changed.
+Status FollowRedirect(const std::string& origin, const std::string& target, HttpRequest* request);
 // "https://host:443": scheme, host and port in one spelling. Empty for what is neither http nor
 // https.
 std::string OriginOf(const std::string& url);

@@ -119,13 +119,13 @@ void LayerTree::Remember(const std::string& path, UniqueFd fd) {
 }
 
 Status LayerTree::BecomeTied() {
+  Forget();  // before what may take minutes: descriptors, and soon of another mount
   const OverlayOptions parents = CRISP_TRY(parents_());
   tied_ = true;
   ++generation_;
   if (parents.lower.empty()) return OkStatus();
   CRISP_RETURN_IF_ERROR(MountView(parents).Wrap("unpack on top of the lower layers"));
   merged_ = true;
-  Forget();
   return OkStatus();
 }
 
@@ -141,7 +141,8 @@ Status LayerTree::MountView(const OverlayOptions& parents) {
   if (detached.status().code() != Code::kUnimplemented) return std::move(detached).status();
   // Older kernels: a mount that has a place, in a mount namespace that ends with this thread.
   if (::unshare(CLONE_NEWNS) != 0) return Errno("make a mount namespace");
-  if (::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return Errno("make / private");
+  // Slave: what the host unmounts meanwhile must not be held here.
+  if (::mount("", "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return Errno("make / slave");
   const std::string view = path_ + "/view";
   CRISP_RETURN_IF_ERROR(MountOverlayByOptions(options, view));
   attached_ = true;

@@ -5,8 +5,11 @@
 // at any time: the daemon removes its directory.
 #include <malloc.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "image/pull/confinement.h"
 #include "image/pull/daemon_link.h"
@@ -20,6 +23,16 @@ int Say(std::string_view text, int code) {
   return code;
 }
 
+// Layers that are unpacked at once hold hundreds of directories each, and the soft limit that a
+// service has, and crispd's children with it, is often 1024.
+void RaiseDescriptorLimit() {
+  constexpr rlim_t kEnough = 1 << 16;  // for gpgv, too, which gets the same
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = std::max(limit.rlim_cur, std::min(limit.rlim_max, kEnough));
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 }  // namespace
 
 int main(int argc, char**) {
@@ -29,6 +42,7 @@ int main(int argc, char**) {
   }
   ::signal(SIGPIPE, SIG_IGN);
   ::umask(0);  // modes are the archive's
+  RaiseDescriptorLimit();
   // Each layer brings threads of its own: without this, freed buffers stay behind in an arena per
   // thread, and memory grows with the number of layers.
   ::mallopt(M_ARENA_MAX, 2);

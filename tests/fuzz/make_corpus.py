@@ -131,6 +131,15 @@ each("retry_after", [
     "Fri, 31 Dec 9999 23:59:59 GMT", "Thu, 01 Jan 1970 00:00:00 GMT", "Mon, 31 Feb 2026 24:61:61 GMT",
     "Mon, 24 Nov 2025 16:01:00 UTC", "Mon, 24 Nov 2025 16:01:00 GMT ", b"Mon, 24 Nov 2025 16:01:00 GMT\0x", b"1\0",
     "Monday, 24-Nov-25 16:01:00 GMT", "Mon Nov 24 16:01:00 2025", "Mon, 24 Nov 99999 16:01:00 GMT"])
+each("redirects", ["\n".join(lines) for lines in [
+    ["https://r.io/v2/a/blobs/x", "https://cdn.io/x?sig=secret", "https://r.io/v2/a/blobs/x"],
+    ["http://r.io/v2/", "/v2/a", "../b", "//r.io:80/c", "http://R.IO/d", "https://r.io/e", "http://r.io/f"],
+    ["https://r.io", "http://r.io/"], ["http://127.0.0.1:5000/v2/", "http://2130706433:5000/", "http://127.1:5000/"],
+    ["http://[::1]:5000/", "http://[0:0::1]:5000/", "http://[::1%25lo]:5000/"], ["http://r.io", "file:///etc/passwd"],
+    ["https://u:p@r.io/?q#f", "https://r.io@evil.io/", "https://evil.io\\@r.io/", "https://r.io#@evil.io/"],
+    ["https:///u:p@r.io/a@b", "https:/u:p@r.io/", "https:////r.io"], ["http://r%2eio/", "http://r.io/", "http://r%00.io"],
+    ["http://r.io:80", "http://r.io:080/", "http://r.io:/", "http://r.io:99999/"], ["http://r.io", " http://r.io/ x"],
+    ["http://r.io/", "HTTP://r.io/", "hTTps://r.io", "gopher://r.io", "r.io/x", "?q", "#f", "http://"]]])
 each("content_range", [
     "bytes 0-8388607/268435456", "bytes 7-9/*", "bytes */10", "bytes 9-7/10", "bytes 0-10/10", "bytes 1-",
     "Bytes 0-0/1", "bytes -1-2/3", "bytes 0-99999999999999999999/*", "items 0-1/2", "bytes 1-2/3, bytes 4-5/6"])

@@ -46,6 +46,16 @@ class HostileRegistry : public ImageFixture {
     out.body = body;
     return out;
   }
+  FakeResponse Endless(int status) {
+    FakeResponse out;
+    out.status = status;
+    out.write_body = [this](int fd) {
+      const std::string block(65536, 'x');
+      while (!registry_.stopping() && WriteAll(fd, block).ok()) {
+      }
+    };
+    return out;
+  }
   // An image whose one layer is `archive`, under v1.
   void PutLayer(const std::string& archive) {
     Put(registry_, MakeImage({GzipLayer(TarBuilder().Dir("ok").Build()), GzipLayer(archive)}));
@@ -146,16 +156,29 @@ TEST_F(HostileRegistry, RegistryIsDown) {
 }
 
 TEST_F(HostileRegistry, EndlessBody) {
-  FakeResponse endless;
-  endless.write_body = [this](int fd) {
-    const std::string block(65536, 'x');
-    while (!registry_.stopping() && WriteAll(fd, block).ok()) {
-    }
-  };
-  Answer("/manifests/", endless);
+  Answer("/manifests/", Endless(200));
   Fails(Code::kResourceExhausted, "larger than");
-  Answer(LayerPath(0), endless);
+  Answer(LayerPath(0), Endless(200));
   Fails(Code::kDataLoss, "layer 1");
+}
+
+// No stall ends it: it comes fast.
+TEST_F(HostileRegistry, EndlessBodyOfAnError) {
+  Answer("/manifests/", Endless(404));
+  Fails(Code::kNotFound, "HTTP 404");
+  Answer(LayerPath(0), Endless(403));
+  Fails(Code::kPermissionDenied, "HTTP 403");
+  FakeResponse redirect = Endless(307);
+  redirect.headers = {"Location: /v2/app/manifests/other"};
+  Answer("/manifests/v1", redirect);
+  Fails(Code::kUnknown, "HTTP 307");
+  registry_.SetHook([&](const FakeRequest& request) -> std::optional<FakeResponse> {
+    if (request.target.starts_with("/token")) return Endless(400);
+    FakeResponse denied = Endless(401);
+    denied.headers = {"WWW-Authenticate: Bearer realm=\"http://" + registry_.host() + "/token\""};
+    return denied;
+  });
+  Fails(Code::kUnauthenticated, "token server");
 }
 
 TEST_F(HostileRegistry, SlowLoris) {

@@ -1,5 +1,6 @@
 // Pulls from a registry that behaves, by the whole service.
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -229,6 +230,21 @@ TEST_F(PullTest, ManyLayers) {
   ASSERT_TRUE(id.ok()) << id.status().message();
   EXPECT_EQ(FileInImage(*id, "f0"), "x");
   EXPECT_EQ(FileInImage(*id, "f149"), "x");
+}
+
+// A service's soft limit is often 1024, and sixteen layers may be unpacked at once.
+TEST_F(PullTest, ManyDirectoriesUnderALowSoftLimitOfDescriptors) {
+  TarBuilder archive;
+  for (int i = 0; i < 300; ++i) archive.Dir(Cat("d", i)).File(Cat("d", i, "/f"), "x");
+  Put(registry_, MakeImage({GzipLayer(archive.Build())}));
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit low{200, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+  const auto id = Pull(Name("app:v1"));
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_TRUE(id.ok()) << id.status().message();
+  EXPECT_EQ(FileInImage(*id, "d299/f"), "x");
 }
 
 TEST_F(PullTest, SurvivesARestart) {

@@ -255,6 +255,7 @@ TEST(ParseChallenges, ReadsBearerAndBasic) {
 TEST(Addresses, ShowNoSecrets) {
   EXPECT_EQ(PrintableUrl("https://u:p@host/a?sig=secret#x"), "https://host/a");
   EXPECT_EQ(PrintableUrl("http://host:1/a@b"), "http://host:1/a@b");
+  EXPECT_EQ(PrintableUrl("https:///u:p@host/a"), "https:///host/a");  // as libcurl reads it
   EXPECT_EQ(BasicAuthorization("Aladdin", "open sesame"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
   EXPECT_EQ(UrlEncode("a b/ü"), "a%20b%2F%C3%BC");
 }
