@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string_view>
 
 #include "base/core/result.h"
@@ -40,8 +41,9 @@ class Channels {
  public:
   class Observer {
    public:
-    // `data` is valid during the call.
-    virtual void OnData(Channel channel, std::string_view data) = 0;
+    // How much was taken of `data`, which is valid during the call. Less than all of it only with
+    // PauseInput: the rest comes after ResumeInput.
+    virtual size_t OnData(Channel channel, std::string_view data) = 0;
     // The client sends no more on this channel (FIN, RST, CLOSE signal); once for each channel.
     virtual void OnInputEnd(Channel channel) = 0;
     // The connection (or, for a forwarded connection, the pair of streams) is gone; once, last.
@@ -64,6 +66,8 @@ class Channels {
   virtual void Send(Channel channel, std::string_view data, std::function<void(Status)> sent) = 0;
   // No more data follows on this channel; ordered after its last Send.
   virtual void Finish(Channel channel) = 0;
+  // How much one Send should carry at most for now: less on a connection on which many wait.
+  virtual size_t SendLimit() const { return std::numeric_limits<size_t>::max(); }
   virtual void PauseInput() = 0;
   virtual void ResumeInput() = 0;
   virtual ErrorFormat error_format() const = 0;

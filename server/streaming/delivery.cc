@@ -7,6 +7,12 @@ constexpr size_t kChunk_bytes = 64 << 10;
 
 }  // namespace
 
+void HeldBudget::Change(size_t from, size_t to) {
+  held_bytes_ += to - from;
+  const bool full = held_bytes_ >= limit_bytes_;
+  if (std::exchange(full_, full) != full) on_full_(full);
+}
+
 void Delivery::Start(Channels::Observer* observer) {
   if (stopped_) return;
   observer_ = observer;
@@ -15,7 +21,7 @@ void Delivery::Start(Channels::Observer* observer) {
 
 void Delivery::Resume() {
   if (!std::exchange(paused_, false)) return;
-  if (!held_.empty() || full_) ScheduleRun();
+  if (!held_.empty()) ScheduleRun();
 }
 
 void Delivery::Stop() {
@@ -23,14 +29,14 @@ void Delivery::Stop() {
   observer_ = nullptr;
   held_.clear();
   held_bytes_ = 0;
-  UpdateFull();
+  Count();
 }
 
 void Delivery::Data(Channel channel, std::string_view data) {
   if (data.empty() || stopped_ || closed_) return;
   if ((ended_ >> static_cast<unsigned>(channel) & 1) != 0) return;
-  if (passing()) return observer_->OnData(channel, data);
-  Hold(channel, data, false);
+  if (passing()) data.remove_prefix(observer_->OnData(channel, data));
+  if (!data.empty() && !stopped_) Hold(channel, data, false);
 }
 
 void Delivery::End(Channel channel) {
@@ -56,16 +62,12 @@ void Delivery::Hold(Channel channel, std::string_view data, bool end) {
     held_.back().data.append(data);
   } else {
     held_.push_back({channel, std::string(data), end});
+    held_bytes_ += sizeof(Held);  // single bytes of two channels in turns cost that
   }
-  UpdateFull();
+  Count();
 }
 
-void Delivery::UpdateFull() {
-  const bool full = held_bytes_ >= kHeld_bytes;
-  if (full == full_) return;
-  full_ = full;
-  if (on_full_) on_full_(full);
-}
+void Delivery::Count() { budget_->Change(std::exchange(counted_bytes_, held_bytes_), held_bytes_); }
 
 void Delivery::ScheduleRun() {
   if (std::exchange(scheduled_, true)) return;
@@ -77,16 +79,21 @@ void Delivery::ScheduleRun() {
 
 void Delivery::Run() {
   while (observer_ != nullptr && !paused_ && !held_.empty()) {
-    const Held next = std::move(held_.front());
+    Held next = std::move(held_.front());
     held_.pop_front();
-    held_bytes_ -= next.data.size();
     if (next.end) {
       observer_->OnInputEnd(next.channel);
     } else {
-      observer_->OnData(next.channel, next.data);
+      next.taken += observer_->OnData(next.channel, std::string_view(next.data).substr(next.taken));
+    }
+    if (stopped_) return;
+    if (next.taken < next.data.size()) {
+      held_.push_front(std::move(next));
+    } else {
+      held_bytes_ -= next.data.size() + sizeof(Held);
     }
   }
-  UpdateFull();
+  Count();
   if (closed_ && observer_ != nullptr) std::exchange(observer_, nullptr)->OnClosed(why_);
 }
 

@@ -25,6 +25,9 @@ namespace {
 
 // How long what the client still sends is passed on after the TCP side has sent its end.
 constexpr auto kLinger = std::chrono::seconds(1);
+// A client may have hundreds of these on one connection: what waits for a slow server is held by
+// its channels, which know how much all of them hold.
+constexpr size_t kInput_bytes = 4 << 10;
 
 class Forward final : public Channels::Observer,
                       public InputSink,
@@ -36,7 +39,7 @@ class Forward final : public Channels::Observer,
         sandbox_id_(std::move(sandbox_id)),
         port_(port),
         channels_(std::move(channels)),
-        input_(std::make_shared<InputQueue>(channels_.get())),
+        input_(std::make_shared<InputQueue>(channels_.get(), kInput_bytes)),
         linger_(context.io),
         ended_(std::move(ended)) {}
 
@@ -46,8 +49,9 @@ class Forward final : public Channels::Observer,
     Connect(AF_INET);
   }
 
-  void OnData(Channel channel, std::string_view data) override {
-    if (channels_ != nullptr && channel == Channel::kData) input_->Add(data);
+  size_t OnData(Channel channel, std::string_view data) override {
+    if (channels_ == nullptr || channel != Channel::kData) return data.size();
+    return input_->Add(data);
   }
   void OnInputEnd(Channel channel) override {
     if (channels_ == nullptr || channel != Channel::kData) return;

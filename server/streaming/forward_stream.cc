@@ -5,6 +5,8 @@
 namespace crisp::streaming {
 namespace {
 
+constexpr size_t kMaxRequest_bytes = 64;
+
 // 1 to 65535, or 0.
 uint16_t ParsePort(std::string_view text) {
   uint16_t port = 0;
@@ -22,6 +24,7 @@ std::optional<ForwardStream> ParseForwardStream(spdy::StreamId id, const spdy::H
   out.is_error = type == "error";
   if (out.port == 0 || (!out.is_error && type != "data")) return std::nullopt;
   const auto request = headers.Find("requestid");
+  if (request && request->size() > kMaxRequest_bytes) return std::nullopt;
   const spdy::StreamId error = out.is_error || id < 2 ? id : id - 2;
   out.request = request ? std::string(*request) : std::to_string(error);
   return out;

@@ -22,7 +22,8 @@ struct ForwardStream {
   std::string request;    // the client's id, or the error stream's
 };
 
-// Empty for another type, or for a port that is missing or none.
+// Empty for another type, for a port that is missing or none, and for a request id that nobody
+// counts to (it is kept twice).
 std::optional<ForwardStream> ParseForwardStream(spdy::StreamId id, const spdy::Headers& headers);
 
 }  // namespace crisp::streaming

@@ -2,7 +2,7 @@
 //
 // Threads:  the io_context's.
 // Memory:   Write does not copy the body. What waits to be written is bounded by its users: each
-//           channel has one Send under way.
+//           channel has one Send under way, of PieceLimit where there are many.
 // After a failure: the `sent` callbacks of what was not written, then OnEnd, once; later Writes end
 //           with kUnavailable.
 #ifndef CRISP_SERVER_STREAMING_LINK_H_
@@ -48,6 +48,11 @@ class Link {
   virtual void Write(Piece piece) = 0;
   // True when nothing waits to be written.
   virtual bool idle() const = 0;
+  // What waits, with what was copied by Release.
+  virtual size_t queued_bytes() const = 0;
+  // How much one more piece should carry, for users that do not know how many they are: their share
+  // of a mebibyte, but 4 KiB in any case.
+  virtual size_t PieceLimit() const = 0;
   // Bytes that OnBytes is being called with are not affected.
   virtual void PauseReading() = 0;
   virtual void ResumeReading() = 0;

@@ -37,6 +37,9 @@ class BlockPool final : public boost::asio::execution_context::service {
 
 }  // namespace
 
-Block TakeBlock(Io* io) { return boost::asio::use_service<BlockPool>(*io).Take(); }
+Block TakeBlock(Io* io, size_t bytes) {
+  if (bytes < kBlock_bytes / 2) return Block(new char[bytes], std::default_delete<char[]>());
+  return boost::asio::use_service<BlockPool>(*io).Take();
+}
 
 }  // namespace crisp::streaming

@@ -21,18 +21,24 @@ void InputQueue::Open(InputSink* sink, SocketWatch* watch) {
   Write();
 }
 
-void InputQueue::Add(std::string_view data) {
-  if (discarding_ || ended_ || channels_ == nullptr) return;
+size_t InputQueue::Add(std::string_view data) {
+  if (discarding_ || ended_ || channels_ == nullptr) return data.size();
+  size_t written = 0;
   // The way of most input: nothing is kept, and the sink takes it.
   if (sink_ != nullptr && kept() == 0 && !waiting_) {
     const auto taken = sink_->WriteInput(data);
-    if (!taken.ok()) return Discard();
-    data.remove_prefix(*taken);
-    if (data.empty()) return;
+    if (!taken.ok()) {
+      Discard();
+      return data.size();
+    }
+    written = *taken;
+    if (written == data.size()) return written;
   }
-  queue_.append(data);
+  const std::string_view rest = data.substr(written, limit_bytes_ - kept());
+  queue_.append(rest);
   if (sink_ != nullptr) WaitWritable();
-  if (kept() >= kLimit_bytes && !std::exchange(paused_, true)) channels_->PauseInput();
+  if (kept() >= limit_bytes_ && !std::exchange(paused_, true)) channels_->PauseInput();
+  return written + rest.size();
 }
 
 void InputQueue::End() {
@@ -51,11 +57,11 @@ void InputQueue::Write() {
   if (kept() == 0) {
     std::string().swap(queue_);
     written_ = 0;
-  } else if (written_ >= kLimit_bytes) {
+  } else if (written_ >= limit_bytes_) {
     queue_.erase(0, written_);
     written_ = 0;
   }
-  if (kept() < kLimit_bytes / 2 && std::exchange(paused_, false)) channels_->ResumeInput();
+  if (kept() < limit_bytes_ / 2 && std::exchange(paused_, false)) channels_->ResumeInput();
   if (kept() > 0) return WaitWritable();
   if (ended_ && !end_told_) {
     end_told_ = sink_->EndInput();

@@ -4,7 +4,7 @@
 //   End: after what is kept was written, the sink is told; a sink that fails gets no more, and what
 //   the client still sends is dropped.
 //
-// Memory:   kLimit_bytes (and one piece of the client's); beyond that the client's input is paused.
+// Memory:   its limit; beyond that the client's input is paused, and not taken.
 // Threads:  that of the io_context. Use it through a shared_ptr; after Stop() nothing is called.
 #ifndef CRISP_SERVER_STREAMING_SESSION_INPUT_H_
 #define CRISP_SERVER_STREAMING_SESSION_INPUT_H_
@@ -35,13 +35,15 @@ Result<size_t> WriteSome(int fd, std::string_view data);
 
 class InputQueue final : public std::enable_shared_from_this<InputQueue> {
  public:
-  static constexpr size_t kLimit_bytes = 1u << 20;
+  static constexpr size_t kLimit_bytes = 256u << 10;
 
-  explicit InputQueue(Channels* channels) : channels_(channels) {}
+  explicit InputQueue(Channels* channels, size_t limit_bytes = kLimit_bytes)
+      : channels_(channels), limit_bytes_(limit_bytes) {}
 
   // `sink` and `watch`, that of the sink's descriptor, outlive this object or its Stop().
   void Open(InputSink* sink, SocketWatch* watch);
-  void Add(std::string_view data);
+  // How much was taken: what is dropped, too.
+  size_t Add(std::string_view data);
   void End();
   // Whatever comes is dropped from now on.
   void Discard();
@@ -55,6 +57,7 @@ class InputQueue final : public std::enable_shared_from_this<InputQueue> {
   void WaitWritable();
 
   Channels* channels_;
+  const size_t limit_bytes_;
   InputSink* sink_ = nullptr;
   SocketWatch* watch_ = nullptr;
   std::string queue_;

@@ -21,14 +21,14 @@ OutputPump::OutputPump(Io* io, int fd, SocketWatch* watch, Channels* channels, C
       channels_(channels),
       channel_(channel),
       on_end_(std::move(on_end)),
-      quiet_(io) {}
+      timer_(io) {}
 
 void OutputPump::Start() { Wait(); }
 
 void OutputPump::Wait() {
   state_ = State::kWaiting;
   if (draining_) {
-    quiet_.Start(kQuiet, [weak = weak_from_this()] {
+    timer_.Start(kQuiet, [weak = weak_from_this()] {
       const auto self = weak.lock();
       if (self && self->state_ == State::kWaiting) self->End();
     });
@@ -39,21 +39,34 @@ void OutputPump::Wait() {
   });
 }
 
+// Readiness says nothing here: a terminal without its other side is ready all the time.
+void OutputPump::ReadAgain() {
+  state_ = State::kWaiting;
+  timer_.Start(again_, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self && self->state_ == State::kWaiting) self->Read();
+  });
+  again_ = std::min(2 * again_, kAgainLimit);
+}
+
 bool OutputPump::Drained() const {
   return draining_ && drain_bytes_ <= 0 && MonoNow() >= drain_limit_;
 }
 
 void OutputPump::Read() {
   state_ = State::kReading;
-  if (draining_) quiet_.Cancel();
+  if (draining_) timer_.Cancel();
   if (Drained()) return End();
-  Block block = TakeBlock(io_);
+  const size_t size = std::min(channels_->SendLimit(), kBlock_bytes);
+  Block block = TakeBlock(io_, size);
   ssize_t n;
   do {
-    n = ::read(fd_, block.get(), kBlock_bytes);
+    n = ::read(fd_, block.get(), size);
   } while (n < 0 && errno == EINTR);
   if (n < 0 && errno == EAGAIN) return Wait();
-  if (n <= 0) return End();  // EIO: the last process closed the terminal
+  if (n < 0 && errno == EIO && !draining_) return ReadAgain();  // nobody holds the terminal
+  if (n <= 0) return End();
+  again_ = kAgain;
   drain_bytes_ -= n;
   state_ = State::kSending;
   const std::string_view data(block.get(), static_cast<size_t>(n));
@@ -84,7 +97,7 @@ void OutputPump::Drain() {
 
 void OutputPump::End() {
   state_ = State::kEnded;
-  quiet_.Cancel();
+  timer_.Cancel();
   if (const auto call = std::exchange(on_end_, nullptr)) call();
 }
 

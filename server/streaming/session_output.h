@@ -1,9 +1,12 @@
 // OutputPump: copies what a descriptor gives to one channel of the client.
 //
-//   kReading --data--> kSending --sent--> kReading ...      one block in hand at most: a slow
-//      |  ^                |                                client slows the writer
-//      |  └─ readable ─ kWaiting
+//   kReading --data--> kSending --sent--> kReading ...      one block in hand at most, of what the
+//      |  ^                |                                channels allow: a slow client slows
+//      |  └─ readable ─ kWaiting                            the writer
 //      └── end, error, or drained (see Drain) ──> kEnded: everything was sent; `on_end`
+//
+// A terminal that nobody holds is no end before Drain: who lives may open it again. It is looked at
+// again after kAgain, later less often.
 //
 // Threads:  that of the io_context.
 // Use it through a shared_ptr; after Stop() nothing is called or touched any more.
@@ -25,6 +28,8 @@ class OutputPump final : public std::enable_shared_from_this<OutputPump> {
   // is worth waiting for.
   static constexpr auto kQuiet = std::chrono::milliseconds(300);
   static constexpr auto kLimit = std::chrono::seconds(2);
+  static constexpr Duration kAgain = std::chrono::milliseconds(100);
+  static constexpr Duration kAgainLimit = std::chrono::seconds(1);
 
   // `fd` is non-blocking; it, its watch and `channels` outlive this object or its Stop().
   OutputPump(Io* io, int fd, SocketWatch* watch, Channels* channels, Channel channel,
@@ -42,6 +47,7 @@ class OutputPump final : public std::enable_shared_from_this<OutputPump> {
 
   void Read();
   void Wait();
+  void ReadAgain();
   void OnSent(const Status& status);
   void End();
   bool Drained() const;
@@ -54,7 +60,8 @@ class OutputPump final : public std::enable_shared_from_this<OutputPump> {
   std::function<void()> on_end_;
   State state_ = State::kReading;
 
-  Timer quiet_;
+  Timer timer_;  // until kQuiet has passed, or a terminal is looked at again
+  Duration again_ = kAgain;
   bool draining_ = false;
   MonoTime drain_limit_;
   int64_t drain_bytes_ = 0;  // that were in the pipe at Drain

@@ -11,6 +11,8 @@ namespace {
 constexpr size_t kBuffer_bytes = 128 << 10;
 constexpr int kReadsInARow = 4;  // then others get their turn
 constexpr size_t kPiecesAtOnce = 32;
+constexpr size_t kQueue_bytes = 1 << 20;  // that all pieces share
+constexpr size_t kLeastPiece_bytes = 4 << 10;
 
 }  // namespace
 
@@ -57,12 +59,20 @@ void SocketLink::ArmIdleTimer() {
 
 void SocketLink::Write(Piece piece) {
   if (state_ == State::kHandshake || state_ == State::kOpen) {
+    queued_bytes_ += piece.head.size() + piece.body.size();
     queue_.push_back({std::move(piece), {}});
   } else if (piece.sent) {
     completed_.push_back(
         {std::move(piece.sent), Unavailable("the connection is over"), piece.owner});
   }
   ScheduleFlush();
+}
+
+// Those that were sent and have not been told yet will soon write again.
+size_t SocketLink::PieceLimit() const {
+  const size_t share = kQueue_bytes / (queue_.size() + completed_.size() + 1);
+  const size_t left = kQueue_bytes - std::min(kQueue_bytes, queued_bytes_);
+  return std::max(kLeastPiece_bytes, std::min(share, left));
 }
 
 // Not at once: what is written in one turn goes out in one system call.
@@ -120,6 +130,7 @@ void SocketLink::Advance(size_t bytes) {
   if (state_ == State::kFlushing) {
     timer_.Start(limits_.flush, [self = shared_from_this()] { self->Die(); });
   }
+  queued_bytes_ -= bytes;
   front_written_ += bytes;
   while (!queue_.empty()) {
     Piece& piece = queue_.front().piece;
@@ -292,6 +303,7 @@ void SocketLink::Fail(Status why) {
 void SocketLink::Die() {
   state_ = State::kDead;
   queue_.clear();
+  queued_bytes_ = 0;
   timer_.Cancel();
   watch_.reset();
   wire_.reset();

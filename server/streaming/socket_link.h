@@ -40,6 +40,8 @@ class SocketLink final : public Link, public std::enable_shared_from_this<Socket
   void SetObserver(Observer* observer) override { observer_ = observer; }
   void Write(Piece piece) override;
   bool idle() const override { return queue_.empty(); }
+  size_t queued_bytes() const override { return queued_bytes_; }
+  size_t PieceLimit() const override;
   void PauseReading() override;
   void ResumeReading() override;
   void Release(uint32_t owner) override;
@@ -88,6 +90,7 @@ class SocketLink final : public Link, public std::enable_shared_from_this<Socket
   Observer* observer_ = nullptr;
   State state_ = State::kHandshake;
   std::deque<Queued> queue_;
+  size_t queued_bytes_ = 0;   // that are not written
   size_t front_written_ = 0;  // bytes of the first one
   std::deque<Completed> completed_;
   bool flush_scheduled_ = false;

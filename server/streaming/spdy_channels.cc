@@ -86,9 +86,8 @@ std::shared_ptr<SpdyChannels> SpdyChannels::Self() {
 }
 
 void SpdyChannels::OnStarted() {
-  delivery_ = std::make_shared<Delivery>(surroundings_->context.io, [link = link_](bool full) {
-    full ? link->PauseReading() : link->ResumeReading();
-  });
+  delivery_ = std::make_shared<Delivery>(surroundings_->context.io,
+                                         ReadingBudget(Delivery::kHeld_bytes, link_));
   deadline_.Start(surroundings_->streams_deadline, [this] {
     Gone(DeadlineExceeded("the client did not open all of its streams"), spdy::GoawayStatus::kOk);
   });

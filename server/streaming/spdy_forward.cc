@@ -6,6 +6,15 @@
 #include "server/streaming/forward_stream.h"
 
 namespace crisp::streaming {
+namespace {
+
+spdy::Options EngineOptions() {
+  spdy::Options out;
+  out.max_header_bytes = 4 << 10;  // three short headers are wanted
+  return out;
+}
+
+}  // namespace
 
 class SpdyForward::Handle final : public Channels {
  public:
@@ -26,6 +35,7 @@ class SpdyForward::Handle final : public Channels {
     peer_->SendOn(Stream(channel), data, std::move(sent), pair_->data);
   }
   void Finish(Channel channel) override { peer_->FinishStream(Stream(channel)); }
+  size_t SendLimit() const override { return peer_->link_->PieceLimit(); }
   void PauseInput() override { pair_->delivery->Pause(); }
   void ResumeInput() override { pair_->delivery->Resume(); }
   ErrorFormat error_format() const override { return ErrorFormat::kText; }
@@ -50,25 +60,18 @@ class SpdyForward::Handle final : public Channels {
 
 SpdyForward::SpdyForward(const Surroundings* surroundings, std::shared_ptr<Link> link,
                          std::string sandbox_id)
-    : SpdyPeer(surroundings, std::move(link), spdy::Options()),
-      sandbox_id_(std::move(sandbox_id)) {}
+    : SpdyPeer(surroundings, std::move(link), EngineOptions()),
+      sandbox_id_(std::move(sandbox_id)),
+      budget_(ReadingBudget(kHeld_bytes, link_)) {}
 
 std::shared_ptr<SpdyForward> SpdyForward::Self() {
   return std::static_pointer_cast<SpdyForward>(shared_from_this());
 }
 
-void SpdyForward::OnFull(bool full) {
-  full_ += full ? 1 : -1;
-  if (full && full_ == 1) link_->PauseReading();
-  if (!full && full_ == 0) link_->ResumeReading();
-}
-
 std::shared_ptr<SpdyForward::Pair> SpdyForward::GetPair(const std::string& key, uint16_t port) {
   std::shared_ptr<Pair>& pair = pairs_[key];
   if (pair != nullptr) return pair;
-  pair = std::make_shared<Pair>(surroundings_->context.io, [weak = weak_from_this()](bool full) {
-    if (const auto self = weak.lock()) static_cast<SpdyForward*>(self.get())->OnFull(full);
-  });
+  pair = std::make_shared<Pair>(surroundings_->context.io, budget_);
   pair->key = key;
   pair->port = port;
   pair->deadline.Start(
@@ -84,6 +87,9 @@ std::shared_ptr<SpdyForward::Pair> SpdyForward::GetPair(const std::string& key, 
 void SpdyForward::OnStream(spdy::StreamId id, const spdy::Headers& headers, bool fin) {
   const auto stream = ParseForwardStream(id, headers);
   if (!stream) return engine_.Reset(id, spdy::ResetStatus::kProtocolError);
+  if (!stream->is_error && unpaired_ >= kMaxUnpaired && !pairs_.contains(stream->request)) {
+    return engine_.Reset(id, spdy::ResetStatus::kRefusedStream);
+  }
   if (!engine_.Reply(id).ok()) return;
   const std::shared_ptr<Pair> pair = GetPair(stream->request, stream->port);
   spdy::StreamId& place = stream->is_error ? pair->error : pair->data;
@@ -92,7 +98,9 @@ void SpdyForward::OnStream(spdy::StreamId id, const spdy::Headers& headers, bool
     return Refuse(pair, Cat("the ", stream->is_error ? "error" : "data", " stream of request ",
                             stream->request, " exists already"));
   }
+  if (pair->unpaired()) --unpaired_;
   place = id;
+  if (pair->unpaired()) ++unpaired_;
   by_stream_[id] = pair;
   if (fin && !stream->is_error) pair->delivery->End(Channel::kData);
   if (!pair->complete()) return;
@@ -104,6 +112,9 @@ void SpdyForward::OnData(spdy::StreamId id, std::string_view data, bool fin) {
   const auto it = by_stream_.find(id);
   if (it == by_stream_.end() || it->second->data != id) return;
   const std::shared_ptr<Pair> pair = it->second;
+  if (pair->unpaired() && pair->delivery->held_bytes() + data.size() > kMaxUnpaired_bytes) {
+    return Refuse(pair, {});  // without an error stream there is nobody to tell
+  }
   pair->delivery->Data(Channel::kData, data);
   if (fin) pair->delivery->End(Channel::kData);
 }
@@ -121,6 +132,11 @@ void SpdyForward::OnReset(spdy::StreamId id, spdy::ResetStatus) {
 }
 
 void SpdyForward::AfterFeed() {
+  if (!gone_ && link_->queued_bytes() > kMaxQueued_bytes) {
+    gone_ = true;
+    link_->Abort();
+    return OnGone(ResourceExhausted("the client does not read what it asks for"));
+  }
   for (const std::shared_ptr<Pair>& pair : std::exchange(ready_, {})) {
     const auto it = pairs_.find(pair->key);
     if (!gone_ && it != pairs_.end() && it->second == pair) Begin(pair);
@@ -157,7 +173,9 @@ void SpdyForward::Forget(const std::shared_ptr<Pair>& pair) {
   by_stream_.erase(pair->error);
   by_stream_.erase(pair->data);
   const auto it = pairs_.find(pair->key);
-  if (it != pairs_.end() && it->second == pair) pairs_.erase(it);
+  if (it == pairs_.end() || it->second != pair) return;
+  if (pair->unpaired()) --unpaired_;
+  pairs_.erase(it);
 }
 
 void SpdyForward::OnSessionEnded() {

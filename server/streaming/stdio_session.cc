@@ -20,13 +20,13 @@ void StdioSession::Start() {
   Open();
 }
 
-void StdioSession::OnData(Channel channel, std::string_view data) {
-  if (!active()) return;
-  if (channel == Channel::kStdin) {
-    input_->Add(data);
-  } else if (channel == Channel::kResize && wanted_.terminal) {
+size_t StdioSession::OnData(Channel channel, std::string_view data) {
+  if (!active()) return data.size();
+  if (channel == Channel::kStdin) return input_->Add(data);
+  if (channel == Channel::kResize && wanted_.terminal) {
     if (const auto size = resize_.Feed(data)) OnResize(*size);
   }
+  return data.size();
 }
 
 void StdioSession::OnInputEnd(Channel channel) {

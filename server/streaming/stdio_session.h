@@ -32,7 +32,7 @@ class StdioSession : public Channels::Observer,
 
   void Start();
 
-  void OnData(Channel channel, std::string_view data) final;
+  size_t OnData(Channel channel, std::string_view data) final;
   void OnInputEnd(Channel channel) final;
   void OnClosed(const Status& why) final;
 

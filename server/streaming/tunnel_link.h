@@ -24,6 +24,8 @@ class TunnelLink final : public Link, private WebSocket::Observer {
     socket_->Send(WebSocketOpcode::kBinary, std::move(piece));
   }
   bool idle() const override { return socket_->link()->idle(); }
+  size_t queued_bytes() const override { return socket_->link()->queued_bytes(); }
+  size_t PieceLimit() const override { return socket_->link()->PieceLimit(); }
   void PauseReading() override { socket_->link()->PauseReading(); }
   void ResumeReading() override { socket_->link()->ResumeReading(); }
   void Release(uint32_t owner) override { socket_->link()->Release(owner); }

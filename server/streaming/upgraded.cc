@@ -21,6 +21,12 @@ void StartSession(const Surroundings& surroundings, StreamRequest request,
   }
 }
 
+std::shared_ptr<HeldBudget> ReadingBudget(size_t bytes, std::shared_ptr<Link> link) {
+  return std::make_shared<HeldBudget>(bytes, [link = std::move(link)](bool full) {
+    full ? link->PauseReading() : link->ResumeReading();
+  });
+}
+
 bool WantedChannels::Has(Channel channel) const {
   switch (channel) {
     case Channel::kStdin:

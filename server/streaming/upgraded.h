@@ -10,6 +10,7 @@
 #include <span>
 
 #include "base/core/result.h"
+#include "server/streaming/delivery.h"
 #include "server/streaming/link.h"
 #include "server/streaming/reactor.h"
 #include "server/streaming/streaming_server.h"
@@ -37,6 +38,9 @@ class UpgradedConnection {
 // Starts what `request` (exec or attach) asks for.
 void StartSession(const Surroundings& surroundings, StreamRequest request,
                   std::unique_ptr<Channels> channels, std::function<void()> ended);
+
+// What the Deliveries of a connection may hold together; `link` is not read while they do.
+std::shared_ptr<HeldBudget> ReadingBudget(size_t bytes, std::shared_ptr<Link> link);
 
 // Which channels a request of exec or attach has. With a terminal there is no stderr
 // (streaming.md section 6.1).

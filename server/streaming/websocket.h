@@ -37,7 +37,7 @@ class WebSocket final : public std::enable_shared_from_this<WebSocket>,
   // A Close frame, then the link's Close: what was sent before arrives.
   void Close(uint16_t code);
   void Abort();
-  Link* link() { return link_.get(); }
+  const std::shared_ptr<Link>& link() const { return link_; }
 
   // Link::Observer.
   void OnBytes(std::span<char> bytes) override;

@@ -54,9 +54,8 @@ WebSocketChannels::WebSocketChannels(const Surroundings* surroundings, std::shar
 
 void WebSocketChannels::Start(std::span<char> surplus, std::function<void()> over) {
   const auto self = shared_from_this();
-  delivery_ = std::make_shared<Delivery>(surroundings_->context.io, [socket = socket_](bool full) {
-    full ? socket->link()->PauseReading() : socket->link()->ResumeReading();
-  });
+  delivery_ = std::make_shared<Delivery>(surroundings_->context.io,
+                                         ReadingBudget(Delivery::kHeld_bytes, socket_->link()));
   socket_->SetObserver(this);
   socket_->link()->SetObserver(socket_.get());
   // Tells the client that the connection works (section 8).

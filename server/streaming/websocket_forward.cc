@@ -22,6 +22,7 @@ class WebSocketForward::Handle final : public Channels {
     peer_->SendOn(number, data, std::move(sent), Owner());
   }
   void Finish(Channel) override {}  // the protocol has no half-close
+  size_t SendLimit() const override { return peer_->socket_->link()->PieceLimit(); }
   void PauseInput() override { Port().delivery->Pause(); }
   void ResumeInput() override { Port().delivery->Resume(); }
   ErrorFormat error_format() const override { return ErrorFormat::kText; }
@@ -53,6 +54,7 @@ void WebSocketForward::Start(std::span<char> surplus, std::function<void()> over
   over_ = std::move(over);
   socket_->SetObserver(this);
   socket_->link()->SetObserver(socket_.get());
+  const auto budget = ReadingBudget(kHeld_bytes, socket_->link());
   for (size_t i = 0; i < ports_.size(); ++i) {
     const uint16_t number = ports_[i].number;
     const char little_endian[] = {static_cast<char>(number), static_cast<char>(number >> 8)};
@@ -65,10 +67,7 @@ void WebSocketForward::Start(std::span<char> surplus, std::function<void()> over
       }
       socket_->Send(hello.opcode, std::move(hello.piece));
     }
-    ports_[i].delivery =
-        std::make_shared<Delivery>(surroundings_->context.io, [weak = weak_from_this()](bool full) {
-          if (const auto peer = weak.lock()) peer->OnFull(full);
-        });
+    ports_[i].delivery = std::make_shared<Delivery>(surroundings_->context.io, budget);
   }
   sessions_ = ports_.size();
   for (size_t i = 0; i < ports_.size(); ++i) {
@@ -101,12 +100,6 @@ void WebSocketForward::SendOn(uint8_t channel, std::string_view data,
   message.piece.owner = owner;
   if (live) return socket_->Send(message.opcode, std::move(message.piece));
   socket_->link()->Write(std::move(message.piece));
-}
-
-void WebSocketForward::OnFull(bool full) {
-  full_ += full ? 1 : -1;
-  if (full && full_ == 1) socket_->link()->PauseReading();
-  if (!full && full_ == 0) socket_->link()->ResumeReading();
 }
 
 void WebSocketForward::OnPortDone(size_t index) {

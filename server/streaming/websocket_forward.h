@@ -25,6 +25,7 @@ class WebSocketForward final : public UpgradedConnection,
  public:
   // With base64 the highest channel is still a character of ASCII: '0' + 63.
   static constexpr int kMaxPorts = 32;
+  static constexpr size_t kHeld_bytes = 1 << 20;  // by all of them
 
   // Between 1 and kMaxPorts ports.
   WebSocketForward(const Surroundings* surroundings, std::shared_ptr<Link> link,
@@ -49,7 +50,6 @@ class WebSocketForward final : public UpgradedConnection,
   void OnChannelEnd(uint8_t) override {}  // there is no such signal here
   void SendOn(uint8_t channel, std::string_view data, std::function<void(Status)> sent,
               uint32_t owner);
-  void OnFull(bool full);
   void OnPortDone(size_t index);
   void OnSessionEnded();
   void Gone(const Status& why, uint16_t close_code);
@@ -61,7 +61,6 @@ class WebSocketForward final : public UpgradedConnection,
   MessageReader reader_;
   std::vector<Port> ports_;
   std::function<void()> over_;
-  int full_ = 0;
   size_t sessions_ = 0;
   bool gone_ = false;
 };

@@ -129,8 +129,7 @@ TEST_F(AttachSessionTest, MoreInputThanTheContainerTakes) {
   Start();
   size_t sent = 0;
   while (!client_.paused) {
-    client_.Sends(Channel::kStdin, std::string(65536, 'x'));
-    sent += 65536;
+    sent += client_.Sends(Channel::kStdin, std::string(65536, 'x'));
     ASSERT_LT(sent, 64u << 20);
   }
   client_.Ends(Channel::kStdin);

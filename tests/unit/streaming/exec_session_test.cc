@@ -17,6 +17,7 @@ constexpr const char* kSuccess = R"({"metadata":{},"status":"Success"})";
 // The command's side of an exec.
 struct Command {
   UniqueFd in, out, err;
+  std::string terminal;  // its name
   std::function<void(int)> on_exit;
   bool released = false;
   bool stdin_closed_by_session = false;
@@ -65,7 +66,9 @@ class ExecSessionTest : public SessionTest {
     auto streams = std::make_unique<FakeStreams>(&command_);
     if (request_.tty()) {
       int master = -1, slave = -1;
-      ASSERT_EQ(::openpty(&master, &slave, nullptr, nullptr, nullptr), 0);
+      char name[64];
+      ASSERT_EQ(::openpty(&master, &slave, name, nullptr, nullptr), 0);
+      command_.terminal = name;
       streams->terminal = UniqueFd(master);
       command_.out = UniqueFd(slave);
       ASSERT_TRUE(SetNonBlocking(master).ok());
@@ -364,6 +367,22 @@ TEST_F(TerminalSessionTest, BothWaysAndTheHangUp) {
   EXPECT_TRUE(AwaitEnd());
   EXPECT_THAT(error(), HasSubstr("exit status 7"));
   EXPECT_THAT(client_.events, ElementsAre("finish stdout", "finish error", "close", "gone"));
+}
+
+TEST_F(TerminalSessionTest, ACommandThatLetsGoOfItsTerminalForAMoment) {
+  StartRunning();
+  command_.out.Reset();
+  RunFor(std::chrono::milliseconds(20));
+  EXPECT_TRUE(client_.events.empty()) << client_.events.front();
+  command_.out.Reset(::open(command_.terminal.c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+  ASSERT_TRUE(command_.out.valid());
+  Writes(command_.out, "shown\n");
+  EXPECT_TRUE(RunUntil([&] { return client_.received[Channel::kStdout] == "shown\r\n"; }));
+  client_.Sends(Channel::kStdin, "typed\n");
+  EXPECT_EQ(ReadNow(command_.out.get()), "typed\n");
+  Exits(7);
+  EXPECT_TRUE(AwaitEnd());
+  EXPECT_THAT(error(), HasSubstr("exit status 7"));
 }
 
 }  // namespace

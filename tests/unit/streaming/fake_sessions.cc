@@ -29,13 +29,16 @@ class FakeSession final : public Channels::Observer {
     if (mode_ == "fail" || mode_ == "hello") Say();
   }
 
-  void OnData(Channel channel, std::string_view data) override {
+  size_t OnData(Channel channel, std::string_view data) override {
     log_->Add(channel == Channel::kResize ? "resize_bytes" : "input_bytes", data.size());
-    if (channel == Channel::kResize) return log_->AddText("resize", data);
+    if (channel == Channel::kResize) log_->AddText("resize", data);
+    if (channel == Channel::kResize) return data.size();
     if (mode_ == "sink") checksum_ = Checksum(data, checksum_);
-    if (mode_ != "echo") return;
-    waiting_ += data;
-    Echo();
+    if (mode_ == "echo") {
+      waiting_ += data;
+      Echo();
+    }
+    return data.size();
   }
   void OnInputEnd(Channel) override {
     log_->Add("input_end");
@@ -68,13 +71,15 @@ class FakeSession final : public Channels::Observer {
   }
 
   void Flood() {
-    const size_t n = std::min<uint64_t>(left_, kBlock);
+    const size_t n = std::min<uint64_t>(left_, std::min(kBlock, channels_->SendLimit()));
     buffer_ = Pattern(offset_, n);
     offset_ += n;
     left_ -= n;
     if (n == 0) return Conclude();
-    channels_->Send(out_, buffer_, [this](const Status& sent) {
+    log_->Add("given_bytes", n);
+    channels_->Send(out_, buffer_, [this, n](const Status& sent) {
       log_->Add("sends");
+      log_->Add("sent_bytes", n);
       if (sent.ok()) Flood();
     });
   }
@@ -262,6 +267,10 @@ int64_t StreamingServerTest::ActiveSessions() {
         }
       });
   return out;
+}
+
+uint64_t StreamingServerTest::BytesIn() {
+  return telemetry_.GetCounter("crisp_streaming_bytes_total", "", {{"direction", "in"}}).value();
 }
 
 bool StreamingServerTest::AwaitNoSessions() {

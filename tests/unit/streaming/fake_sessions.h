@@ -38,7 +38,7 @@ class SessionLog {
 // end), "flood" (cmd[1] bytes of Pattern to stdout), "sink" (stdin counted until its end, then its
 // checksum to stdout), "stuck" (PauseInput, and nothing more until the client leaves), "drop" (ends
 // without Close), "fail" (an error text). Attach: echo. A forwarded connection: echo; port 1: error
-// text and no Close; port 2: stuck; port 3: flood of 8 MiB.
+// text and no Close; port 2: stuck; port 3: flood of 8 MiB, in pieces of SendLimit.
 Starters FakeStarters(SessionLog* log);
 
 // Byte i of the flood.
@@ -56,6 +56,7 @@ class StreamingServerTest : public ::testing::Test {
   std::string ForwardUrl(std::vector<int> ports = {});
   size_t Refused(const std::string& reason);
   int64_t ActiveSessions();
+  uint64_t BytesIn();
   bool AwaitNoSessions();
 
   Telemetry telemetry_;

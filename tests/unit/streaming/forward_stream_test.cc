@@ -28,6 +28,14 @@ TEST(ForwardStreamTest, WithoutARequestIdTheDataStreamFollows) {
   EXPECT_EQ(Text(5, {{"streamtype", {"error"}}, {"port", {"1"}}, {"requestid", {""}}}), "error 1 ");
 }
 
+TEST(ForwardStreamTest, ALongRequestId) {
+  for (const size_t size : {64, 65}) {
+    const std::string request(size, '7');
+    EXPECT_EQ(Text(1, {{"streamtype", {"data"}}, {"port", {"80"}}, {"requestid", {request}}}),
+              size == 64 ? "data 80 " + request : "none");
+  }
+}
+
 TEST(ForwardStreamTest, OtherTypesAndPorts) {
   for (const char* port : {"", "0", "65536", "-1", "+1", " 1", "1 ", "0x50", "http"}) {
     EXPECT_EQ(Text(1, {{"streamtype", {"error"}}, {"port", {port}}}), "none") << port;

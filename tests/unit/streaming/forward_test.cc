@@ -185,11 +185,31 @@ TEST_F(ForwardTest, AClientThatVanishesWhileConnecting) {
   RunFor(std::chrono::milliseconds(30));
 }
 
+// There may be hundreds on one connection, and it is their channels that know how much they hold.
+TEST_F(ForwardTest, KeepsLittleItself) {
+  Start(Listen(AF_INET));
+  EXPECT_EQ(client_.Sends(Channel::kData, std::string(65536, 'x')), 4096u);
+  EXPECT_TRUE(client_.paused);
+}
+
+TEST_F(ForwardTest, AsksHowMuchItMaySend) {
+  client_.send_limit = 100;
+  client_.reads = false;
+  StartConnected();
+  ASSERT_TRUE(WriteAll(server_.get(), std::string(1000, 'x')).ok());
+  EXPECT_TRUE(RunUntil([&] { return !client_.on_the_way.empty(); }));
+  EXPECT_EQ(data(), "");
+  std::exchange(client_.on_the_way, {}).front()();
+  EXPECT_EQ(data().size(), 100u);
+  client_.ReadAgain();
+  EXPECT_TRUE(RunUntil([&] { return data().size() == 1000; }));
+}
+
 TEST_F(ForwardTest, ASlowServerHoldsTheClientBack) {
   StartConnected();
   size_t sent = 0;
-  for (; !client_.paused && sent < (64u << 20); sent += 65536) {
-    client_.Sends(Channel::kData, std::string(65536, 'x'));
+  while (!client_.paused && sent < (64u << 20)) {
+    sent += client_.Sends(Channel::kData, std::string(65536, 'x'));
   }
   EXPECT_TRUE(client_.paused);
   client_.Ends(Channel::kData);

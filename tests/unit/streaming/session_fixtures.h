@@ -12,6 +12,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -34,6 +35,7 @@ struct FakeClient {
   // "finish stdout", "close", "gone", in order.
   std::vector<std::string> events;
   bool reads = true;  // false: what is sent stays on its way
+  size_t send_limit = std::numeric_limits<size_t>::max();
   bool paused = false;
   int pauses = 0;
   Channels::Observer* observer = nullptr;
@@ -43,7 +45,8 @@ struct FakeClient {
     reads = true;
     for (auto& call : std::exchange(on_the_way, {})) Post(io, std::move(call));
   }
-  void Sends(Channel channel, std::string_view data) { observer->OnData(channel, data); }
+  // How much was taken.
+  size_t Sends(Channel channel, std::string_view data) { return observer->OnData(channel, data); }
   void Ends(Channel channel) { observer->OnInputEnd(channel); }
   void Vanishes() {
     reads = false;
@@ -92,6 +95,7 @@ class FakeChannels final : public Channels {
     EXPECT_FALSE(busy_[channel]) << "Finish before what was sent on " << NameOf(channel);
     client_->events.push_back("finish " + NameOf(channel));
   }
+  size_t SendLimit() const override { return client_->send_limit; }
   void PauseInput() override {
     EXPECT_FALSE(std::exchange(client_->paused, true));
     ++client_->pauses;

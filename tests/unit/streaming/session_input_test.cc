@@ -54,12 +54,12 @@ TEST_F(SessionInputTest, IsBoundedAndInOrder) {
   queue_->Open(this, watch_.get());
   std::string sent;
   for (int i = 0; !client_.paused; ++i) {
-    const std::string piece(32768, static_cast<char>('a' + i % 26));
-    queue_->Add(piece);
-    sent += piece;
+    const std::string piece(100000, static_cast<char>('a' + i % 26));
+    sent += piece.substr(0, queue_->Add(piece));
     ASSERT_LT(sent.size(), 2 * InputQueue::kLimit_bytes);
   }
-  EXPECT_GE(sent.size(), InputQueue::kLimit_bytes);
+  EXPECT_EQ(sent.size(),
+            InputQueue::kLimit_bytes + static_cast<size_t>(Pending(pipe_.first.get())));
   queue_->End();
   std::string received;
   EXPECT_TRUE(RunUntil([&] {
@@ -70,6 +70,19 @@ TEST_F(SessionInputTest, IsBoundedAndInOrder) {
   EXPECT_TRUE(received == sent);
   EXPECT_FALSE(client_.paused);
   EXPECT_EQ(client_.pauses, 1);
+}
+
+TEST_F(SessionInputTest, KeepsNoMoreThanItsOwnLimit) {
+  const auto small = std::make_shared<InputQueue>(&channels_, 4096);
+  const std::string sent(1 << 20, 'x');
+  EXPECT_EQ(small->Add(sent), 4096u);
+  EXPECT_TRUE(client_.paused);
+  small->Open(this, watch_.get());
+  EXPECT_FALSE(client_.paused);
+  const size_t taken = small->Add(std::string_view(sent).substr(4096));
+  EXPECT_TRUE(client_.paused);
+  EXPECT_EQ(4096 + taken, static_cast<size_t>(Pending(pipe_.first.get())) + 4096);
+  small->Stop();
 }
 
 TEST_F(SessionInputTest, PausesAlsoBeforeItIsOpen) {

@@ -1,5 +1,7 @@
 #include "server/streaming/session_output.h"
 
+#include <pty.h>
+
 #include "session_fixtures.h"
 
 namespace crisp::streaming {
@@ -103,6 +105,54 @@ TEST_F(SessionOutputTest, StoppedIsStopped) {
   pump_->Drain();
   RunFor(std::chrono::milliseconds(400));
   EXPECT_EQ(ends_, 0);
+}
+
+TEST_F(SessionOutputTest, ReadsWhatTheChannelsAllow) {
+  client_.send_limit = 1000;
+  client_.reads = false;
+  ASSERT_TRUE(WriteAll(pipe_.second.get(), std::string(3000, 'x')).ok());
+  EXPECT_TRUE(RunUntil([&] { return !client_.on_the_way.empty(); }));
+  EXPECT_EQ(Pending(pipe_.first.get()), 2000);
+  pipe_.second.Reset();
+  client_.ReadAgain();
+  EXPECT_TRUE(RunUntil([&] { return ended(); }));
+  EXPECT_EQ(received().size(), 3000u);
+}
+
+// A process that lives may let go of its terminal, and open it again.
+TEST_F(SessionOutputTest, ATerminalThatNobodyHoldsIsNoEnd) {
+  int fds[2];
+  char name[64];
+  ASSERT_EQ(::openpty(&fds[0], &fds[1], name, nullptr, nullptr), 0);
+  UniqueFd master(fds[0]);
+  UniqueFd slave(fds[1]);
+  ASSERT_TRUE(SetNonBlocking(master.get()).ok());
+  auto watch = SocketWatch::Create(&io_, master.get());
+  ASSERT_TRUE(watch.ok());
+  int ends = 0;
+  const auto pump = std::make_shared<OutputPump>(&io_, master.get(), watch->get(), channels_.get(),
+                                                 Channel::kStdout, [&ends] { ++ends; });
+  pump->Start();
+  ASSERT_TRUE(WriteAll(slave.get(), "before").ok());
+  EXPECT_TRUE(RunUntil([&] { return received() == "before"; }));
+  slave.Reset();
+  size_t handlers = 0;
+  for (const MonoTime end = MonoNow() + std::chrono::milliseconds(500); MonoNow() < end;) {
+    io_.restart();
+    handlers += io_.run_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_LT(handlers, 20u) << "a busy loop";
+  EXPECT_EQ(ends, 0);
+  slave.Reset(::open(name, O_RDWR | O_NOCTTY | O_CLOEXEC));
+  ASSERT_TRUE(slave.valid());
+  ASSERT_TRUE(WriteAll(slave.get(), ", after").ok());
+  EXPECT_TRUE(RunUntil([&] { return received() == "before, after"; }));
+  slave.Reset();
+  RunFor(std::chrono::milliseconds(20));
+  EXPECT_EQ(ends, 0);
+  pump->Drain();  // its exit
+  EXPECT_EQ(ends, 1);
+  pump->Stop();
 }
 
 // A block that is on its way to the client outlives everything else.
