@@ -17,6 +17,7 @@ namespace {
 constexpr size_t kMaxConnections = 16;
 constexpr size_t kMaxRequest_bytes = 8 << 10;
 constexpr auto kPatience = std::chrono::seconds(10);
+constexpr auto kAcceptAgain = std::chrono::milliseconds(100);  // when descriptors are short
 
 struct Address {
   sockaddr_storage storage{};
@@ -70,18 +71,28 @@ Result<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Open(const std::string& addr
   std::unique_ptr<HttpEndpoint> out(new HttpEndpoint(loop, std::move(listener), std::move(render)));
   // The port is at the same place in both address families.
   out->port_ = ntohs(reinterpret_cast<sockaddr_in*>(generic)->sin_port);
+  // The loop may run already: nothing is accepted before watch_ has its value.
   out->watch_ = CRISP_TRY(
-      loop->Watch(out->listener_.get(), EPOLLIN, [self = out.get()](uint32_t) { self->Accept(); }));
+      loop->Watch(out->listener_.get(), 0, [self = out.get()](uint32_t) { self->Accept(); }));
+  CRISP_RETURN_IF_ERROR(loop->Modify(out->watch_, EPOLLIN));
   return out;
 }
 
 HttpEndpoint::~HttpEndpoint() {
   if (watch_ != 0) loop_->Unwatch(watch_);
+  loop_->Cancel(accept_again_);
   while (!connections_.empty()) Drop(connections_.begin()->first);
 }
 
 void HttpEndpoint::Accept() {
   UniqueFd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!socket && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+    // The client that cannot be accepted keeps the listener readable.
+    (void)loop_->Modify(watch_, 0);
+    accept_again_ =
+        loop_->RunAt(MonoNow() + kAcceptAgain, [this] { (void)loop_->Modify(watch_, EPOLLIN); });
+    return;
+  }
   if (!socket || connections_.size() >= kMaxConnections) return;  // too many: closed at once
   const uint64_t id = next_id_++;
   const auto watch = loop_->Watch(socket.get(), EPOLLIN, [this, id](uint32_t) { OnEvent(id); });

@@ -1,7 +1,8 @@
 // HttpEndpoint: a listener that answers GET /metrics, on the daemon's loop.
 //
 // Contract: HTTP/1.1 (RFC 9112), one request per connection ("Connection: close"). Bounded: at most
-//           16 connections, 8 KiB of request head, 10 s from accept to the last byte.
+//           16 connections, 8 KiB of request head, 10 s from accept to the last byte. Where
+//           descriptors or memory are short, clients wait.
 // Threads:  made and destroyed on any thread; everything else happens on the loop. `render` runs
 //           there and must not block. Destroy it when the loop does not run, or on the loop.
 // Errors:   Open names the address.
@@ -57,6 +58,7 @@ class HttpEndpoint {
   std::function<std::string()> render_;
   int port_ = 0;
   EpollLoop::WatchId watch_ = 0;
+  EpollLoop::TimerId accept_again_ = 0;
   uint64_t next_id_ = 1;
   std::map<uint64_t, Connection> connections_;  // loop thread only
 };

@@ -3,7 +3,10 @@
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include <thread>
 
@@ -30,12 +33,15 @@ class HttpEndpointTest : public ::testing::Test {
 
   UniqueFd Connect() {
     UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    Connect(socket.get());
+    return socket;
+  }
+  void Connect(int socket) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<uint16_t>(endpoint_->port()));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-    return socket;
+    EXPECT_EQ(::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
   }
   std::string Ask(const std::string& request) {
     const UniqueFd socket = Connect();
@@ -86,6 +92,34 @@ TEST_F(HttpEndpointTest, ManyIdleConnectionsDoNotGrow) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   FAIL() << "no answer after idle connections went away";
+}
+
+// The client that cannot be accepted keeps the listener readable, and the loop is the daemon's.
+TEST_F(HttpEndpointTest, WithoutDescriptorsTheLoopRests) {
+  clockid_t clock;
+  ASSERT_EQ(::pthread_getcpuclockid(thread_.native_handle(), &clock), 0);
+  const auto used = [&] {
+    timespec time{};
+    ::clock_gettime(clock, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+  };
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  UniqueFd lowest(::dup(socket.get()));
+  const rlimit none_left{static_cast<rlim_t>(lowest.get()), limit.rlim_max};
+  lowest.Reset();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none_left), 0);
+  Connect(socket.get());
+  const auto before = used();
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  const auto spent = used() - before;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_LT(spent, std::chrono::milliseconds(100)) << "of 500";
+  ASSERT_TRUE(WriteAll(socket.get(), "GET /metrics HTTP/1.1\r\n\r\n").ok());
+  const Result<std::string> answer = ReadAll(socket.get());
+  ASSERT_TRUE(answer.ok()) << answer.status().ToString();
+  EXPECT_THAT(*answer, StartsWith("HTTP/1.1 200 "));
 }
 
 TEST(HttpEndpointOpenTest, BusyAddressIsNamed) {
