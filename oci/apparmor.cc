@@ -25,13 +25,14 @@ constexpr std::string_view kDefaultText = R"(
 profile crisp-default flags=(attach_disconnected,mediate_deleted) {
   file,
   network,
+  unix,
   capability,
   umount,
   signal (receive) peer=unconfined,
   signal (receive) peer=runc,
   signal (receive) peer=crun,
-  signal (send,receive) peer=crisp-default,
-  ptrace (trace,read,tracedby,readby) peer=crisp-default,
+  signal (send,receive) peer=crisp-default{,//&*},
+  ptrace (trace,read,tracedby,readby) peer=crisp-default{,//&*},
 
   deny mount,
   deny /proc/* w,

@@ -30,6 +30,9 @@ constexpr KnownText kRunc[] = {
     {"unable to start container process: exec", Code::kInvalidArgument},
     {"unable to start container process: chdir to cwd", Code::kInvalidArgument},
     {"unable to start container process: mkdir", Code::kInvalidArgument},
+    // Since 1.2.
+    {"error during container init: exec: ", Code::kInvalidArgument},
+    {"error during container init: chdir to cwd", Code::kInvalidArgument},
 };
 
 constexpr KnownText kCrun[] = {

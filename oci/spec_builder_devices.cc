@@ -64,33 +64,36 @@ bool IsOwnInContainer(const std::string& name) {
   return name == "console" || std::find(kOwn.begin(), kOwn.end(), name) != kOwn.end();
 }
 
-// All device nodes below `directory`; symlinks are not followed. `top_level` filters the names
-// directly in it.
+// All device nodes below `directory`; symlinks are not followed. `skip` filters the names directly
+// in it. What goes away meanwhile (hot plugging), directories too, is not an error, and ends
+// nothing but itself.
+Status AddDevicesBelow(const std::string& directory, const std::string& container_directory,
+                       bool (*skip)(const std::string&), std::vector<Device>* out) {
+  std::error_code error;
+  fs::directory_iterator at(directory, fs::directory_options::skip_permission_denied, error);
+  for (; !error && at != fs::directory_iterator(); at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (skip != nullptr && skip(name)) continue;
+    const std::string path = at->path().string();
+    const std::string inside = CleanContainerPath(Cat(container_directory, "/", name));
+    std::error_code ignored;
+    if (at->symlink_status(ignored).type() == fs::file_type::directory) {
+      CRISP_RETURN_IF_ERROR(AddDevicesBelow(path, inside, nullptr, out));
+    } else if (auto device = FindDevice(path, inside)) {
+      out->push_back(std::move(*device));
+    }
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    return ErrnoStatus(error.value(), Cat("list devices in ", directory));
+  }
+  return OkStatus();
+}
+
 Result<std::vector<Device>> DevicesBelow(const std::string& directory,
                                          const std::string& container_directory,
                                          bool (*skip_top_level)(const std::string&)) {
   std::vector<Device> out;
-  std::error_code error;
-  fs::recursive_directory_iterator at(directory, fs::directory_options::skip_permission_denied,
-                                      error);
-  const fs::recursive_directory_iterator end;
-  for (; !error && at != end; at.increment(error)) {
-    const std::string path = at->path().string();
-    if (at.depth() == 0 && skip_top_level != nullptr &&
-        skip_top_level(at->path().filename().string())) {
-      at.disable_recursion_pending();
-      continue;
-    }
-    const std::string relative = path.substr(directory.size());
-    if (auto device =
-            FindDevice(path, CleanContainerPath(Cat(container_directory, "/", relative)))) {
-      out.push_back(std::move(*device));
-    }
-  }
-  // A node that went away during the walk (hot plugging) is not an error.
-  if (error && error != std::errc::no_such_file_or_directory) {
-    return ErrnoStatus(error.value(), Cat("list devices in ", directory));
-  }
+  CRISP_RETURN_IF_ERROR(AddDevicesBelow(directory, container_directory, skip_top_level, &out));
   return out;
 }
 

@@ -49,6 +49,18 @@ TEST(RuntimeErrors, Codes) {
              "exec failed: unable to start container process: exec: \"/x\": stat /x: no such file "
              "or directory",
              Code::kInvalidArgument},
+        Case{"runc",
+             "runc create failed: unable to start container process: error during container init: "
+             "exec: \"nosuch\": executable file not found in $PATH",
+             Code::kInvalidArgument},
+        Case{"runc",
+             "runc create failed: unable to start container process: error during container init: "
+             "chdir to cwd (\"/etc/passwd\") set in config.json failed: not a directory",
+             Code::kInvalidArgument},
+        Case{"runc",
+             "runc create failed: unable to start container process: error during container init: "
+             "error preparing rootfs: permission denied",
+             Code::kInternal},
         Case{"runc", "something new", Code::kInternal},
         Case{"crun", "error opening file `/run/crun/nope/status`: No such file or directory",
              Code::kNotFound},
