@@ -12,6 +12,7 @@
 #include "pod/pod_service.h"
 #include "pod/registry.h"
 #include "pod/state_db.h"
+#include "pod/userns_probe.h"
 
 namespace crisp::pod {
 
@@ -26,7 +27,9 @@ struct Environment {
   Registry registry;
   EventHub events;
   SelinuxLevels selinux_levels;
-  Status user_namespaces;  // why this machine cannot make them; set before the first call
+  // Of this machine.
+  mutable UserNamespaces user_namespaces{[this] { return ProbeUserNamespaces(*this); },
+                                         options.work_lane};
 
   // The handler's runtime; "" is the default one. kInvalidArgument names those that exist.
   Result<oci::Runtime*> FindRuntime(const std::string& handler) const {
@@ -41,7 +44,7 @@ struct Environment {
   }
   // Whether a pod of this runtime may have a user namespace.
   Status CheckUserNamespaces(const oci::Runtime& runtime) const {
-    if (!user_namespaces.ok()) return user_namespaces;
+    CRISP_RETURN_IF_ERROR(user_namespaces.Check());
     if (runtime.features().user_namespaces) return OkStatus();
     return FailedPrecondition("runtime handler '", runtime.options().handler, "' (",
                               runtime.features().kind, " ", runtime.features().version,

@@ -1,6 +1,7 @@
 #include "pod/init_process.h"
 
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cgroup_dir.h"
@@ -22,6 +23,7 @@ namespace crisp::pod {
 namespace {
 
 constexpr auto kAdoptAgain = std::chrono::seconds(1);
+constexpr mode_t kInitMode = 0555;
 
 // What the pod's workload says wins over infra_ctr_cpuset, as in CRI-O.
 Result<oci::LinuxResources> InitResources(const Environment& env, const Sandbox& sandbox) {
@@ -81,6 +83,13 @@ Result<oci::Spec> InitSpec(const Environment& env, const Sandbox& sandbox,
   return spec;
 }
 
+bool IsFile(const std::string& path, const std::string& content, mode_t mode) {
+  struct stat st {};
+  if (::lstat(path.c_str(), &st) != 0 || st.st_mode != (S_IFREG | mode)) return false;
+  const auto read = ReadFile(path, content.size());
+  return read.ok() && *read == content;
+}
+
 void AdoptLater(Environment& env, const std::weak_ptr<Sandbox>& weak) {
   env.options.loop->RunAt(MonoNow() + kAdoptAgain, [&env, weak] {
     const SandboxPtr sandbox = weak.lock();
@@ -101,7 +110,11 @@ Status EnsureInitRoot(const Environment& env) {
     CRISP_RETURN_IF_ERROR(EnsureDirectory(root + name));
   }
   const std::string binary = CRISP_TRY(ReadFile(env.options.init_binary));
-  CRISP_RETURN_IF_ERROR(WriteFileAtomically(root + "/crisp-init", binary, 0555));
+  const std::string copy = root + "/crisp-init";
+  // Not at each start: a second copy may not fit beside it any more.
+  if (!IsFile(copy, binary, kInitMode)) {
+    CRISP_RETURN_IF_ERROR(WriteFileAtomically(copy, binary, kInitMode));
+  }
   return env.options.selinux.enabled ? LabelFiles(root, env.options.selinux.ro_file) : OkStatus();
 }
 

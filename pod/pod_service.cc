@@ -14,7 +14,6 @@
 #include "pod/sandbox_operations.h"
 #include "pod/seccomp_notifier.h"
 #include "pod/streaming.h"
-#include "pod/userns_probe.h"
 
 namespace crisp::pod {
 namespace {
@@ -83,10 +82,7 @@ class Service final : public PodService {
     env_.monitor_place = CRISP_TRY(
         LaunchCgroup::Open(CRISP_TRY(monitors.OpenDirs()), env_.options.cgroup_layout->v2));
     CRISP_RETURN_IF_ERROR(EnsureInitRoot(env_).Wrap("root of init processes"));
-    env_.user_namespaces = ProbeUserNamespaces(env_);
-    if (!env_.user_namespaces.ok()) {
-      log::Info("no user namespaces for pods", {{"why", env_.user_namespaces}});
-    }
+    env_.user_namespaces.Probe();
     CRISP_RETURN_IF_ERROR(seccomp_notifier_.Open());
     env_.layer_quotas = CRISP_TRY(LayerQuotas::Open(env_.options.root, env_.options.layer_quota));
     env_.db = CRISP_TRY(StateDb::Open(JoinPath(env_.options.root, "pods.db")));

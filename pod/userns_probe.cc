@@ -4,7 +4,9 @@
 
 #include "base/core/dir_fd.h"
 #include "base/core/mount.h"
+#include "base/log.h"
 #include "image/overlay.h"
+#include "pod/environment.h"
 #include "pod/userns_pins.h"
 
 namespace crisp::pod {
@@ -40,15 +42,43 @@ Status Clean(const std::string& dir) {
   return RemoveTreeAt(dir);
 }
 
+bool SaysNothing(const Status& tried) {
+  return tried.code() == Code::kResourceExhausted || tried.code() == Code::kDeadlineExceeded;
+}
+
 }  // namespace
 
 Status ProbeUserNamespaces(const Environment& env) {
+  // Making one fails with ENOSPC then (user_namespaces(7)), as on a disk that is full for a while.
+  const auto allowed = ReadFile("/proc/sys/user/max_user_namespaces", 64);
+  if (allowed.ok() && Trim(*allowed) == "0") {
+    return FailedPrecondition("user.max_user_namespaces is 0");
+  }
   const std::string dir = JoinPath(env.roots.root, "userns-probe");
   CRISP_RETURN_IF_ERROR(Clean(dir));  // of a daemon that was killed here
   CRISP_RETURN_IF_ERROR(EnsureDirectory(dir, 0700));
   Status tried = Try({env.options.init_binary, env.options.reaper}, dir);
   Status cleaned = Clean(dir);
   return tried.ok() ? std::move(cleaned) : std::move(tried);
+}
+
+void UserNamespaces::Probe() {
+  Status tried = probe_();
+  std::lock_guard lock(mutex_);
+  queued_ = false;
+  if (tried.ok() && !last_.ok()) log::Info("user namespaces for pods");
+  if (!tried.ok() && tried.ToString() != last_.ToString()) {
+    log::Warning(SaysNothing(tried) ? "no user namespaces for pods yet, they are tried again"
+                                    : "no user namespaces for pods",
+                 {{"why", tried}});
+  }
+  last_ = std::move(tried);
+}
+
+Status UserNamespaces::Check() {
+  std::lock_guard lock(mutex_);
+  if (SaysNothing(last_) && !queued_) queued_ = lane_->Submit([this] { Probe(); }).ok();
+  return last_;
 }
 
 }  // namespace crisp::pod

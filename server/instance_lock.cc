@@ -9,8 +9,20 @@
 #include <thread>
 
 #include "base/core/file.h"
+#include "base/log.h"
 
 namespace crisp {
+namespace {
+
+// Cut last: a full disk gives no block again to a file that was emptied.
+Status WritePid(int file) {
+  const std::string pid = Cat(::getpid(), '\n');
+  const ssize_t size = static_cast<ssize_t>(pid.size());
+  if (::pwrite(file, pid.data(), pid.size(), 0) != size) return Errno("write");
+  return ::ftruncate(file, size) == 0 ? OkStatus() : Errno("truncate");
+}
+
+}  // namespace
 
 Result<InstanceLock> InstanceLock::Acquire(const std::string& directory, mode_t mode,
                                            Duration patience) {
@@ -30,8 +42,9 @@ Result<InstanceLock> InstanceLock::Acquire(const std::string& directory, mode_t 
                               ") uses this directory; stop it, or give this one another root "
                               "and state");
   }
-  if (::ftruncate(file.get(), 0) != 0) return Errno(path, ": truncate");
-  CRISP_RETURN_IF_ERROR(WriteAll(file.get(), Cat(::getpid(), '\n')).Wrap(path));
+  if (Status written = WritePid(file.get()); !written.ok()) {
+    log::Warning("the lock does not say whose it is", {{"file", path}, {"error", written}});
+  }
   return InstanceLock(std::move(file));
 }
 

@@ -1,6 +1,7 @@
 // InstanceLock: one daemon per directory.
 //
-// Contract: flock(2) on "<directory>/crispd.lock", which also holds the owner's pid for messages.
+// Contract: flock(2) on "<directory>/crispd.lock", which also holds the owner's pid for messages
+//           (on a full disk perhaps not: the lock is what counts).
 //           The kernel releases it when the process ends, however it ends.
 // Errors:   kFailedPrecondition names the directory and the pid of the daemon that has it.
 #ifndef CRISP_SERVER_INSTANCE_LOCK_H_

@@ -91,6 +91,36 @@ TEST_F(InitProcessTest, OneThatWasEndedMeanwhileIsNotTriedAgain) {
   EXPECT_EQ(sandbox_->init(), nullptr);
 }
 
+TEST_F(InitProcessTest, TheRootIsWrittenOnlyWhenItDiffers) {
+  Options options;
+  options.state = directory_ + "/state";
+  options.init_binary = directory_ + "/init";
+  const Environment env(options);
+  const std::string copy = options.state + "/init-rootfs/crisp-init";
+  const auto ensure = [&] {
+    const Status made = EnsureInitRoot(env);
+    EXPECT_TRUE(made.ok()) << made.ToString();
+    struct stat st {};
+    EXPECT_EQ(::stat(copy.c_str(), &st), 0);
+    EXPECT_EQ(st.st_mode & 07777, 0555u);
+    EXPECT_EQ(*ReadFile(copy), *ReadFile(options.init_binary));
+    return st.st_ino;
+  };
+  ASSERT_TRUE(WriteFile(options.init_binary, "one").ok());
+  (void)ensure();
+  // Held open, so that no other file gets its number.
+  const UniqueFd first = std::move(OpenFile(copy, O_RDONLY)).value();
+  struct stat st {};
+  ASSERT_EQ(::fstat(first.get(), &st), 0);
+  EXPECT_EQ(ensure(), st.st_ino);
+  for (const char* other : {"two", "longer", "1"}) {
+    ASSERT_TRUE(WriteFile(options.init_binary, other).ok());
+    EXPECT_NE(ensure(), st.st_ino);
+  }
+  ASSERT_EQ(::chmod(copy.c_str(), 0755), 0);
+  (void)ensure();
+}
+
 TEST_F(InitProcessTest, ASandboxThatIsGoneIsNotKept) {
   ASSERT_TRUE(failpoint::Arm("oci.monitor.adopt=error:no descriptors").ok());
   AdoptInitProcess(*env_, sandbox_);

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -51,6 +53,31 @@ TEST_F(InstanceLockTest, SecondOneLearnsThePid) {
     EXPECT_THAT(second.status().message(), ::testing::HasSubstr(Cat("(pid ", ::getpid(), ")")));
   }
   EXPECT_TRUE(InstanceLock::Acquire(directory, 0711).ok());
+}
+
+TEST_F(InstanceLockTest, ThePidOfAnEarlierOneIsReplaced) {
+  const std::string file = JoinPath(dir_, "crispd.lock");
+  ASSERT_TRUE(WriteFile(file, "12345678901\n").ok());
+  const Result<InstanceLock> lock = InstanceLock::Acquire(dir_, 0711);
+  ASSERT_TRUE(lock.ok()) << lock.status().ToString();
+  EXPECT_EQ(*ReadFile(file), Cat(::getpid(), '\n'));
+}
+
+// A limit of the file size stands for a disk that has no block left.
+TEST_F(InstanceLockTest, AFullDiskIsNoReasonNotToStart) {
+  const std::string file = JoinPath(dir_, "crispd.lock");
+  ASSERT_TRUE(WriteFile(file, "123\n").ok());
+  rlimit usual{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &usual), 0);
+  rlimit none = usual;
+  none.rlim_cur = 0;
+  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &none), 0);
+  const Result<InstanceLock> lock = InstanceLock::Acquire(dir_, 0711);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &usual), 0);
+  ::signal(SIGXFSZ, handler);
+  EXPECT_TRUE(lock.ok()) << lock.status().ToString();
+  EXPECT_EQ(*ReadFile(file), "123\n") << "the block is kept";
 }
 
 TEST_F(InstanceLockTest, WaitsForOneThatIsGoing) {
