@@ -205,6 +205,9 @@ std::string CriSignalName(int signal);
 Result<LinuxResources> CompleteResources(const LinuxResources& requested,
                                          const CgroupLayout* layout);
 
+// Of `unified` (v2): names of files that belong to a controller. kInvalidArgument; also on v1.
+Status CheckUnified(const CgroupLayout* layout, const std::map<std::string, std::string>& unified);
+
 // What UpdateContainerResources changes: set fields of `update` over `current` (cri-contract 7.7).
 LinuxResources MergeResources(const LinuxResources& current, const LinuxResources& update);
 

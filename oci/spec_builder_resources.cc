@@ -129,13 +129,23 @@ Status CheckHugepages(const CgroupLayout* layout, const HostFacts& host, LinuxRe
   return OkStatus();
 }
 
-Status CheckUnified(const CgroupLayout* layout, const LinuxResources& r) {
-  if (r.unified.empty()) return OkStatus();
+template <typename T>
+void SetIfGiven(std::optional<T>* current, const std::optional<T>& update) {
+  if (update && *update != 0) *current = update;
+}
+void SetIfGiven(std::string* current, const std::string& update) {
+  if (!update.empty()) *current = update;
+}
+
+}  // namespace
+
+Status CheckUnified(const CgroupLayout* layout, const std::map<std::string, std::string>& unified) {
+  if (unified.empty()) return OkStatus();
   if (layout != nullptr && !layout->v2) {
-    return InvalidArgument("unified: '", r.unified.begin()->first,
+    return InvalidArgument("unified: '", unified.begin()->first,
                            "' is set, but this machine has cgroup v1");
   }
-  for (const auto& [file, value] : r.unified) {
+  for (const auto& [file, value] : unified) {
     CRISP_RETURN_IF_ERROR(CheckText("unified", file));
     CRISP_RETURN_IF_ERROR(CheckText("unified", value));
     if (file.find('/') != std::string::npos || file.find('.') == std::string::npos ||
@@ -147,23 +157,13 @@ Status CheckUnified(const CgroupLayout* layout, const LinuxResources& r) {
   return OkStatus();
 }
 
-template <typename T>
-void SetIfGiven(std::optional<T>* current, const std::optional<T>& update) {
-  if (update && *update != 0) *current = update;
-}
-void SetIfGiven(std::string* current, const std::string& update) {
-  if (!update.empty()) *current = update;
-}
-
-}  // namespace
-
 Result<LinuxResources> CompleteResourcesOn(const LinuxResources& requested,
                                            const CgroupLayout* layout, const HostFacts& host) {
   LinuxResources out = requested;
   CRISP_RETURN_IF_ERROR(CheckCpu(&out));
   CRISP_RETURN_IF_ERROR(CheckMemory(layout, &out));
   CRISP_RETURN_IF_ERROR(CheckHugepages(layout, host, &out));
-  CRISP_RETURN_IF_ERROR(CheckUnified(layout, out));
+  CRISP_RETURN_IF_ERROR(CheckUnified(layout, out.unified));
   if (out.pids_limit == 0 || (layout != nullptr && !HasController(*layout, "pids"))) {
     out.pids_limit.reset();
   }

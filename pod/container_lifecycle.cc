@@ -126,7 +126,10 @@ Status ContainerLifecycle::Start(const ContainerPtr& container) {
     if (auto monitor = container->monitor()) monitor->Shutdown();
   }
   Status written = Persist(container);
-  if (!started.ok()) return std::move(started).Wrap("start container");
+  if (!started.ok()) {
+    env_->events.Publish(EventType::kStopped, container->id().str(), container->sandbox());
+    return std::move(started).Wrap("start container");
+  }
   env_->events.Publish(EventType::kStarted, container->id().str(), container->sandbox());
   if (!written.ok()) {
     // It runs; recovery finds it by its monitor. Failing now would make the client start another.

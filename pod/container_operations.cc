@@ -20,6 +20,9 @@ namespace crisp::pod {
 namespace {
 
 constexpr std::string_view kSignalPrefix = "SIGNAL_";
+// The kernel's (sched-design-CFS.rst, sched-bwc.rst).
+constexpr uint64_t kDefaultShares = 1024;
+constexpr uint64_t kDefaultPeriod_us = 100000;
 
 // config.stop_signal, else the image's StopSignal, else SIGTERM (cri-contract 7.3).
 Result<int> StopSignal(const v1::ContainerConfig& config, const image::ImageConfig& image) {
@@ -57,7 +60,9 @@ Status CheckMemory(const Environment& env, const Container& container,
 }
 
 // To an update "absent" means "leave": what had no limit before must be told so.
-void LiftAbsentLimits(oci::LinuxResources* limits) {
+void LiftAbsentLimits(const oci::LinuxResources& tried, oci::LinuxResources* limits) {
+  if (tried.cpu_shares && !limits->cpu_shares) limits->cpu_shares = kDefaultShares;
+  if (tried.cpu_period_us && !limits->cpu_period_us) limits->cpu_period_us = kDefaultPeriod_us;
   if (!limits->cpu_quota_us) limits->cpu_quota_us = -1;
   if (!limits->memory_limit_bytes) {
     limits->memory_limit_bytes = -1;
@@ -225,6 +230,7 @@ Status ContainerOperations::ApplyResources(const ContainerPtr& container,
                                            const v1::LinuxContainerResources& update) {
   // RemoveContainer may have been faster, and then there is no row to write.
   CRISP_RETURN_IF_ERROR(env_->registry.GetContainer(container->id().str()).status());
+  CRISP_RETURN_IF_ERROR(CheckNumbers(update));
   const v1::LinuxContainerResources before = container->row().resources;
   v1::LinuxContainerResources after = before;
   MergeLimits(update, &after);
@@ -242,7 +248,7 @@ Status ContainerOperations::ApplyResources(const ContainerPtr& container,
     if (!applied.ok()) {
       // All or nothing: some files may have been written before the one that failed. With time of
       // its own: the failure may have been that the first one's ran out.
-      LiftAbsentLimits(&old_limits);
+      LiftAbsentLimits(new_limits, &old_limits);
       const auto again = MonoNow() + env_->options.runtime_deadline;
       if (Status back = runtime.Update(container->id(), old_limits, again); !back.ok()) {
         log::Warning("limits not restored", {{"container", container->id()}, {"error", back}});

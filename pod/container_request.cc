@@ -143,6 +143,7 @@ Status FillResources(const Environment& env, const Container& container,
                      oci::ContainerRequest* out) {
   const v1::LinuxContainerResources resources =
       container.View([](const ContainerRow& row) { return row.resources; });
+  CRISP_RETURN_IF_ERROR(CheckNumbers(resources));
   out->resources = ToOciResources(resources);
   if (env.options.pids_limit > 0) out->resources.pids_limit = env.options.pids_limit;
   out->oom_score_adj = resources.oom_score_adj();  // never the daemon's own
@@ -193,6 +194,14 @@ Result<std::optional<std::string>> PidNamespace(const Environment& env,
   }
 }
 
+Status CheckNumbers(const v1::LinuxContainerResources& r) {
+  for (const auto& [field, value] :
+       {std::pair("cpu_shares", r.cpu_shares()), std::pair("cpu_period", r.cpu_period())}) {
+    if (value < 0) return InvalidArgument(field, ": ", value, " (positive, or 0 for none)");
+  }
+  return OkStatus();
+}
+
 oci::LinuxResources ToOciResources(const v1::LinuxContainerResources& r) {
   oci::LinuxResources out;
   if (r.cpu_shares() > 0) out.cpu_shares = static_cast<uint64_t>(r.cpu_shares());
@@ -200,7 +209,7 @@ oci::LinuxResources ToOciResources(const v1::LinuxContainerResources& r) {
   if (r.cpu_period() > 0) out.cpu_period_us = static_cast<uint64_t>(r.cpu_period());
   out.cpuset_cpus = r.cpuset_cpus();
   out.cpuset_mems = r.cpuset_mems();
-  if (r.memory_limit_in_bytes() > 0) out.memory_limit_bytes = r.memory_limit_in_bytes();
+  if (r.memory_limit_in_bytes() != 0) out.memory_limit_bytes = r.memory_limit_in_bytes();
   if (r.memory_swap_limit_in_bytes() != 0) {
     out.memory_swap_bytes = r.memory_swap_limit_in_bytes();
   }

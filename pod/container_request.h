@@ -15,6 +15,8 @@ Result<oci::ContainerRequest> MakeContainerRequest(const Environment& env,
                                                    const Container& container,
                                                    const image::ImageConfig& image);
 
+// What the OCI's terms cannot say; oci::CompleteResources checks the rest.
+Status CheckNumbers(const v1::LinuxContainerResources& resources);
 // The CRI's limits in the OCI's terms; 0 and empty mean "not set" (cri-contract 8.4). BuildSpec, or
 // oci::CompleteResources for an update, makes them complete.
 oci::LinuxResources ToOciResources(const v1::LinuxContainerResources& resources);

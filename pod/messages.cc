@@ -2,6 +2,7 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include "base/utf8.h"
 #include "oci/spec_builder.h"
 #include "pod/container_request.h"
 
@@ -113,7 +114,7 @@ void FillContainerStatus(const Container& container, v1::ContainerStatus* out) {
       out->set_finished_at(row.finished_at_ns);
       out->set_exit_code(row.exit_code);
       out->set_reason(row.reason);
-      out->set_message(row.message);
+      out->set_message(SanitizeUtf8(row.message));  // it may quote a file's name, or be cut
     }
     *out->mutable_resources()->mutable_linux() = row.resources;
     v1::LinuxContainerUser& user = *out->mutable_user()->mutable_linux();

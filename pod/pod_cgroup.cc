@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include "base/core/file.h"
@@ -31,9 +32,13 @@ int64_t CurvedWeight(int64_t shares) {
   return static_cast<int64_t>(std::ceil(std::pow(10.0, (log * log + 125 * log) / 612 - 7.0 / 34)));
 }
 
+constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+
 // The sum of limits: -1 (none) in one of them is none.
 int64_t Sum(int64_t resources, int64_t overhead) {
-  return resources < 0 ? -1 : resources + std::max<int64_t>(overhead, 0);
+  int64_t sum = 0;
+  if (resources < 0) return -1;
+  return __builtin_add_overflow(resources, std::max<int64_t>(overhead, 0), &sum) ? kMost : sum;
 }
 
 struct CpuLimit {
@@ -47,7 +52,9 @@ CpuLimit CpuLimitOf(const v1::LinuxContainerResources& resources,
   if (resources.cpu_quota() == 0) return out;
   const int64_t period = overhead.cpu_period() > 0 ? overhead.cpu_period() : kUsualPeriod_us;
   const int64_t more = std::max<int64_t>(overhead.cpu_quota(), 0);
-  out.quota_us = Sum(resources.cpu_quota(), more * out.period_us / period);
+  int64_t scaled = 0;
+  if (__builtin_mul_overflow(more, out.period_us, &scaled)) scaled = kMost;
+  out.quota_us = Sum(resources.cpu_quota(), scaled / period);
   return out;
 }
 

@@ -43,6 +43,8 @@ class HubReader final : public EventReader {
     out.set_created_at(event.at_ns);
     FillPodSandboxStatus(*event.sandbox, out.mutable_pod_sandbox_status());
     for (const ContainerPtr& container : registry_->ContainersOf(event.sandbox->id())) {
+      // Not there yet for any other call.
+      if (container->state() == ContainerState::kCreating) continue;
       FillContainerStatus(*container, out.add_containers_statuses());
     }
     return out;

@@ -5,6 +5,7 @@
 #include "base/answer_on.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "oci/spec_builder.h"
 #include "pod/cgroups.h"
 #include "pod/created_at.h"
 #include "pod/monitors.h"
@@ -215,6 +216,9 @@ Status SandboxOperations::ApplyResources(const SandboxPtr& sandbox,
   v1::LinuxPodSandboxConfig& linux = *row.config.mutable_linux();
   if (request.has_resources()) *linux.mutable_resources() = request.resources();
   if (request.has_overhead()) *linux.mutable_overhead() = request.overhead();
+  const auto& unified = linux.resources().unified();
+  CRISP_RETURN_IF_ERROR(
+      oci::CheckUnified(env_->options.cgroup_layout, {unified.begin(), unified.end()}));
   const auto group = CRISP_TRY(OwnGroup(*sandbox));
   if (group && sandbox->state() == SandboxState::kReady) {
     const auto values =

@@ -24,6 +24,32 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& socket_path) {
                                    arguments);
 }
 
+class GrpcEventStream final : public EventStream {
+ public:
+  GrpcEventStream(v1::RuntimeService::Stub* stub, Duration limit) {
+    context_.set_deadline(std::chrono::system_clock::now() +
+                          std::chrono::duration_cast<std::chrono::microseconds>(limit));
+    reader_ = stub->GetContainerEvents(&context_, {});
+  }
+  ~GrpcEventStream() override {
+    if (ended_) return;
+    context_.TryCancel();
+    (void)reader_->Finish();
+  }
+  Result<v1::ContainerEventResponse> Next() override {
+    v1::ContainerEventResponse event;
+    if (ended_) return Unavailable("GetContainerEvents has ended");
+    if (reader_->Read(&event)) return event;
+    ended_ = true;
+    return FromGrpc(reader_->Finish()).Wrap("GetContainerEvents");
+  }
+
+ private:
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReader<v1::ContainerEventResponse>> reader_;
+  bool ended_ = false;
+};
+
 }  // namespace
 
 struct CriClient::Stubs {
@@ -46,6 +72,10 @@ bool CriClient::AwaitConnection(Duration limit) {
   return stubs_->channel->WaitForConnected(
       std::chrono::system_clock::now() +
       std::chrono::duration_cast<std::chrono::microseconds>(limit));
+}
+
+std::unique_ptr<EventStream> CriClient::OpenEvents(Duration limit) {
+  return std::make_unique<GrpcEventStream>(stubs_->RuntimeService.get(), limit);
 }
 
 #define CRISP_TEST_DEFINE_CALL(service, rpc)                                                     \

@@ -58,6 +58,14 @@ namespace v1 = ::runtime::v1;
   X(ImageService, RemoveImage)                 \
   X(ImageService, ImageFsInfo)
 
+// An open GetContainerEvents; one thread. The destructor leaves.
+class EventStream {
+ public:
+  virtual ~EventStream() = default;
+  // Waits for the next one; kDeadlineExceeded when the time of OpenEvents is over.
+  virtual Result<v1::ContainerEventResponse> Next() = 0;
+};
+
 class CriClient {
  public:
   inline static const Duration kDefaultTimeout = Patient(std::chrono::seconds(30));
@@ -75,6 +83,8 @@ class CriClient {
                                  Duration timeout = kDefaultTimeout);
   CRISP_TEST_UNARY_RPCS(CRISP_TEST_DECLARE_CALL)
 #undef CRISP_TEST_DECLARE_CALL
+
+  std::unique_ptr<EventStream> OpenEvents(Duration limit = kDefaultTimeout);
 
  private:
   struct Stubs;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/utf8.h"
 #include "pod_fixtures.h"
 
 namespace crisp::pod {
@@ -27,6 +28,17 @@ TEST(ContainerStatus, ExitFieldsAreOnlyThereWhenExited) {
   EXPECT_EQ(exited.finished_at(), 10);
   EXPECT_EQ(exited.exit_code(), 3);
   EXPECT_EQ(exited.reason(), "Error");
+}
+
+// Clients refuse the whole answer otherwise.
+TEST(ContainerStatus, MessagesAreUtf8) {
+  ContainerRow row = MakeContainerRow("c", "c1");
+  row.state = ContainerState::kExited;
+  row.message = "exec: \"gr\xc3\xbc\xc3";  // cut within a character
+  v1::ContainerStatus status;
+  FillContainerStatus(*MakeContainer(row, MakeSandbox(MakeSandboxRow("p", "11"))), &status);
+  EXPECT_TRUE(IsUtf8(status.message()));
+  EXPECT_TRUE(status.message().starts_with("exec: \"gr\xc3\xbc"));
 }
 
 TEST(ContainerStatus, EchoesTheConfigAndShowsTheEffectiveUserAndSignal) {

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
@@ -34,6 +35,13 @@ v1::LinuxContainerResources Limits(int64_t shares, int64_t quota, int64_t memory
   out.set_cpu_period(100000);
   out.set_memory_limit_in_bytes(memory);
   return out;
+}
+
+TEST(PodGroupValues, SumsThatAreTooLargeAreTheLargest) {
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  const auto values = PodGroupValues(Limits(1024, kMost, kMost), Limits(1024, kMost, kMost), true);
+  EXPECT_EQ(values.size(), 3u);
+  for (const GroupValue& value : values) EXPECT_EQ(value.value.find('-'), std::string::npos);
 }
 
 TEST(PodGroupValues, ResourcesAndOverheadAreAdded) {
