@@ -1,7 +1,8 @@
 // Whether a configuration works on this machine: more than its text can say.
 //
-// What:     runs every runtime handler's program, reads base specs, seccomp profiles, CDI specs and
-//           OCI hooks, looks for the additional devices. Changes nothing.
+// What:     looks for what crispd does not start without, runs every runtime handler's program,
+//           reads base specs, seccomp profiles, CDI specs and OCI hooks, looks for the additional
+//           devices. Changes nothing.
 // Threads:  a free function; runs programs (at most 10 seconds each).
 #ifndef CRISP_SERVER_CONFIG_CHECK_H_
 #define CRISP_SERVER_CONFIG_CHECK_H_

@@ -23,6 +23,7 @@
 #include "server/instance_lock.h"
 #include "server/metrics/http_endpoint.h"
 #include "server/metrics/prometheus_text.h"
+#include "server/prerequisites.h"
 #include "server/room_options.h"
 #include "server/rpc/server.h"
 #include "server/streaming/sessions.h"
@@ -120,25 +121,6 @@ void LowerOomScore() {
   if (!written.ok()) log::Info("oom_score_adj stays as it is", {{"error", written}});
   const auto score = ReadFile("/proc/self/oom_score_adj", 64);
   if (score.ok() && score->starts_with('-')) SetChildOomScore(0);
-}
-
-Status CheckPrograms(const config::Config& config) {
-  const std::pair<const char*, const std::string*> programs[] = {
-      {"monitor", &config.binaries.monitor},
-      {"init", &config.binaries.init},
-      {"pull", &config.binaries.pull}};
-  for (const auto& [key, path] : programs) {
-    if (::access(path->c_str(), X_OK) != 0) {
-      return Errno("binaries.", key, " ", *path, ": install it there, or set binaries.", key);
-    }
-  }
-  if (config.cgroup_driver == config::CgroupDriver::kSystemd &&
-      !PathExists("/run/systemd/system")) {  // sd_booted(3)
-    return FailedPrecondition(
-        "cgroup_driver: systemd, but this machine was not booted with "
-        "systemd; allowed: cgroupfs");
-  }
-  return OkStatus();
 }
 
 }  // namespace
@@ -416,7 +398,8 @@ Daemon::Daemon(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Daemon::~Daemon() { Stop(); }
 
 Result<std::unique_ptr<Daemon>> Daemon::Open(config::Config config, Logging* logging) {
-  CRISP_RETURN_IF_ERROR(CheckPrograms(config));
+  std::vector<Status> missing = MissingPrerequisites(config);
+  if (!missing.empty()) return std::move(missing.front());
   auto parts = std::make_unique<Parts>(std::move(config), logging);
   CRISP_RETURN_IF_ERROR(parts->Lock());
   LowerOomScore();
@@ -436,7 +419,8 @@ Status Daemon::Reload(const config::Config& next) {
   effective.image.registries = next.image.registries;
   effective.image.pinned = next.image.pinned;
   effective.image.decryption_keys_path = next.image.decryption_keys_path;
-  // Not a setting but the files behind it; first, because there is nothing to take back.
+  // Not a setting but the files behind it, which the next connection would read again as well:
+  // first, because there is nothing to take back.
   if (parts_->streaming != nullptr) {
     CRISP_RETURN_IF_ERROR(parts_->streaming->ReloadCertificates().Wrap("streaming"));
   }

@@ -16,7 +16,7 @@ namespace crisp::cli {
 namespace {
 
 Result<int> RunVersion(const Parsed& parsed) {
-  Client client(FindSocket(parsed));
+  Client client(CRISP_TRY(FindSocket(parsed)));
   if (parsed.Has("--json")) {
     CRISP_RETURN_IF_ERROR(PrintJson(CRISP_TRY(client.Version())));
     return 0;
@@ -28,7 +28,7 @@ Result<int> RunVersion(const Parsed& parsed) {
 }
 
 Result<int> RunStatus(const Parsed& parsed) {
-  Client client(FindSocket(parsed));
+  Client client(CRISP_TRY(FindSocket(parsed)));
   const v1::StatusResponse status = CRISP_TRY(client.GetStatus(parsed.Has("--json")));
   bool ready = true;
   for (const auto& condition : status.status().conditions()) ready &= condition.status();
@@ -97,7 +97,7 @@ Result<int> RunRun(const Parsed& parsed) {
   request.runtime = parsed.Get("--runtime");
   request.host_network = parsed.Has("--host-network");
   request.keep = parsed.Has("--keep");
-  Client client(FindSocket(parsed));
+  Client client(CRISP_TRY(FindSocket(parsed)));
   return RunPod(&client, request);
 }
 

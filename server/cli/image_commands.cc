@@ -30,7 +30,7 @@ const CallOptions kAsLongAsItTakes = {.timeout = Duration::zero()};
 std::string ShortId(const std::string& id) { return id.substr(id.find(':') + 1, kIdDigits); }
 
 Result<int> RunList(const Parsed& parsed) {
-  Client client(FindSocket(parsed));
+  Client client(CRISP_TRY(FindSocket(parsed)));
   const v1::ListImagesResponse images = CRISP_TRY(client.ListImages());
   if (parsed.Has("--json")) {
     CRISP_RETURN_IF_ERROR(PrintJson(images));
@@ -57,7 +57,7 @@ Result<v1::ImageStatusResponse> GetImage(Client& client, const std::string& name
 }
 
 Result<int> RunInspect(const Parsed& parsed) {
-  Client client(FindSocket(parsed));
+  Client client(CRISP_TRY(FindSocket(parsed)));
   const v1::ImageStatusResponse status = CRISP_TRY(GetImage(client, parsed.words[0], true));
   if (parsed.Has("--json")) {
     CRISP_RETURN_IF_ERROR(PrintJson(status));
@@ -81,7 +81,7 @@ Result<int> RunInspect(const Parsed& parsed) {
 }
 
 Result<int> RunRemove(const Parsed& parsed) {
-  Client client(FindSocket(parsed));
+  Client client(CRISP_TRY(FindSocket(parsed)));
   int code = 0;
   for (const std::string& name : parsed.words) {
     const Result<v1::ImageStatusResponse> found = GetImage(client, name, false);
@@ -100,7 +100,7 @@ Result<int> RunImport(const Parsed& parsed) {
   char resolved[PATH_MAX];
   const std::string& path = parsed.words[0];
   if (::realpath(path.c_str(), resolved) == nullptr) return Errno("import ", path);
-  Client client(FindSocket(parsed));
+  Client client(CRISP_TRY(FindSocket(parsed)));
   const admin::ImportImageResponse response = CRISP_TRY(
       client.ImportImage(resolved, parsed.Get("--name"), kAsLongAsItTakes).Wrap("import ", path));
   for (const std::string& id : response.image_ids()) Print(id + "\n");
@@ -114,7 +114,7 @@ Result<int> RunExport(const Parsed& parsed) {
     if (::getcwd(here, sizeof(here)) == nullptr) return Errno("working directory");
     path = Cat(here, '/', path);
   }
-  Client client(FindSocket(parsed));
+  Client client(CRISP_TRY(FindSocket(parsed)));
   CRISP_RETURN_IF_ERROR(client.ExportImage(parsed.words[0], path, kAsLongAsItTakes));
   Print(path + "\n");
   return 0;
@@ -159,7 +159,7 @@ class ProgressDisplay {
 };
 
 Result<int> RunPull(const Parsed& parsed) {
-  const std::string socket = FindSocket(parsed);
+  const std::string socket = CRISP_TRY(FindSocket(parsed));
   const std::string& image = parsed.words[0];
   v1::PullImageRequest request;
   request.mutable_image()->set_image(image);
@@ -197,7 +197,7 @@ void PrintDamaged(const admin::DamagedImage& image) {
 }
 
 Result<int> RunCheck(const Parsed& parsed) {
-  Client client(FindSocket(parsed));
+  Client client(CRISP_TRY(FindSocket(parsed)));
   const bool repair = parsed.Has("--repair");
   const admin::CheckImagesResponse report = CRISP_TRY(client.CheckImages(repair, kAsLongAsItTakes));
   const auto is_bad = [](const auto& one) { return !one.repaired(); };
@@ -234,7 +234,7 @@ Result<int> RunCheck(const Parsed& parsed) {
 }
 
 Result<int> RunCollect(const Parsed& parsed) {
-  Client client(FindSocket(parsed));
+  Client client(CRISP_TRY(FindSocket(parsed)));
   const admin::CollectImagesResponse collected = CRISP_TRY(client.CollectImages(kAsLongAsItTakes));
   if (parsed.Has("--json")) {
     CRISP_RETURN_IF_ERROR(PrintJson(collected));

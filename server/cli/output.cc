@@ -31,13 +31,20 @@ Result<config::Loaded> LoadConfig(const Parsed& parsed) {
                       config::Surroundings::Detect());
 }
 
-std::string FindSocket(const Parsed& parsed) {
+Result<std::string> FindSocket(const Parsed& parsed) {
   if (parsed.Has("--socket")) return parsed.Get("--socket");
   const char* from_environment = std::getenv("CRISP_SOCKET");
-  if (from_environment != nullptr && *from_environment != '\0') return from_environment;
-  // A configuration with mistakes is crispd's to complain about: the usual socket is tried.
-  const Result<config::Loaded> loaded = LoadConfig(parsed);
-  return loaded.ok() ? loaded->config.socket.path : "/run/crisp/crisp.sock";
+  if (from_environment != nullptr && *from_environment != '\0') {
+    return std::string(from_environment);
+  }
+  const bool given = parsed.Has("--config");
+  Result<std::string> socket =
+      config::LoadSocketPath(parsed.Get("--config", config::kDefaultPath), given);
+  if (socket.ok() || given) return socket;
+  // crispd may run with what it read before somebody made a mistake.
+  constexpr char kUsual[] = "/run/crisp/crisp.sock";
+  std::fprintf(stderr, "crisp: %s\ncrisp: trying %s\n", socket.status().message().c_str(), kUsual);
+  return std::string(kUsual);
 }
 
 }  // namespace crisp::cli

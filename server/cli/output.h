@@ -21,8 +21,9 @@ extern const Flag kConfig;
 void Print(const std::string& text);
 Status PrintJson(const google::protobuf::Message& message);
 Result<config::Loaded> LoadConfig(const Parsed& parsed);
-// --socket, else $CRISP_SOCKET, else the configuration's.
-std::string FindSocket(const Parsed& parsed);
+// --socket, else $CRISP_SOCKET, else the configuration's: one with mistakes is an error if --config
+// named it; else they are printed and the usual socket is returned.
+Result<std::string> FindSocket(const Parsed& parsed);
 
 }  // namespace crisp::cli
 

@@ -122,6 +122,9 @@ std::string FindProgram(const std::string& name, const std::string& path) {
 std::string FindBinary(const std::string& name, const Surroundings& surroundings) {
   std::string beside = JoinPath(surroundings.executable_dir, name);
   if (::access(beside.c_str(), X_OK) == 0) return beside;
+  std::string of_prefix =
+      Cat(JoinPath(Dirname(surroundings.executable_dir), "libexec/crisp/"), name);
+  if (::access(of_prefix.c_str(), X_OK) == 0) return of_prefix;
   return JoinPath(surroundings.libexec_dir, name);
 }
 
@@ -177,13 +180,16 @@ Status CompleteContainers(Config* config) {
   return OkStatus();
 }
 
+Status CompleteSocket(Config* config) {
+  if (config->socket.path.empty()) config->socket.path = JoinPath(config->state, "crisp.sock");
+  if (config->socket.path.size() <= 107) return OkStatus();  // sockaddr_un, unix(7)
+  return InvalidArgument("socket.path: ", config->socket.path.size(),
+                         " bytes long; allowed: at most 107 (unix(7)); set a shorter one");
+}
+
 // Fills computed defaults, then checks what concerns several keys.
 Status Complete(const Surroundings& surroundings, Config* config) {
-  if (config->socket.path.empty()) config->socket.path = JoinPath(config->state, "crisp.sock");
-  if (config->socket.path.size() > 107) {  // sockaddr_un, unix(7)
-    return InvalidArgument("socket.path: ", config->socket.path.size(),
-                           " bytes long; allowed: at most 107 (unix(7)); set a shorter one");
-  }
+  CRISP_RETURN_IF_ERROR(CompleteSocket(config));
   if (config->root == config->state) {
     return InvalidArgument("root and state: both are '", config->root,
                            "'; allowed: two different directories");
@@ -224,6 +230,32 @@ Result<std::vector<std::string>> ListDropIns(const std::string& dir) {
   return out;
 }
 
+// The merged tree; `files` gets those that were read.
+Result<Value> ReadFiles(const std::string& path, bool required, std::vector<std::string>* files) {
+  Value tree = Value::Map();
+  Result<std::string> main = ReadFile(path);
+  if (main.ok()) {
+    tree = CRISP_TRY(ReadYaml(*main, path));
+    files->push_back(path);
+  } else if (required || main.status().code() != Code::kNotFound) {
+    return std::move(main).status().Wrap("configuration");
+  }
+  for (const std::string& file : CRISP_TRY(ListDropIns(JoinPath(Dirname(path), "conf.d")))) {
+    Value over = CRISP_TRY(ReadYaml(CRISP_TRY(ReadFile(file)), file));
+    Merge(&tree, std::move(over));
+    files->push_back(file);
+  }
+  return tree;
+}
+
+Result<Config> Apply(const Value& tree) {
+  Config config;
+  Applier applier(&config);
+  applier.ApplySection(tree, "", "", "");
+  CRISP_RETURN_IF_ERROR(applier.Finish());
+  return config;
+}
+
 }  // namespace
 
 Surroundings Surroundings::Detect() {
@@ -239,31 +271,23 @@ Surroundings Surroundings::Detect() {
 }
 
 Result<Config> FromValue(const Value& tree, const Surroundings& surroundings) {
-  Config config;
-  Applier applier(&config);
-  applier.ApplySection(tree, "", "", "");
-  CRISP_RETURN_IF_ERROR(applier.Finish());
+  Config config = CRISP_TRY(Apply(tree));
   CRISP_RETURN_IF_ERROR(Complete(surroundings, &config));
   return config;
 }
 
 Result<Loaded> Load(const std::string& path, bool required, const Surroundings& surroundings) {
   Loaded out;
-  Value tree = Value::Map();
-  Result<std::string> main = ReadFile(path);
-  if (main.ok()) {
-    tree = CRISP_TRY(ReadYaml(*main, path));
-    out.files.push_back(path);
-  } else if (required || main.status().code() != Code::kNotFound) {
-    return std::move(main).status().Wrap("configuration");
-  }
-  for (const std::string& file : CRISP_TRY(ListDropIns(JoinPath(Dirname(path), "conf.d")))) {
-    Value over = CRISP_TRY(ReadYaml(CRISP_TRY(ReadFile(file)), file));
-    Merge(&tree, std::move(over));
-    out.files.push_back(file);
-  }
+  const Value tree = CRISP_TRY(ReadFiles(path, required, &out.files));
   out.config = CRISP_TRY(FromValue(tree, surroundings));
   return out;
+}
+
+Result<std::string> LoadSocketPath(const std::string& path, bool required) {
+  std::vector<std::string> files;
+  Config config = CRISP_TRY(Apply(CRISP_TRY(ReadFiles(path, required, &files))));
+  CRISP_RETURN_IF_ERROR(CompleteSocket(&config));
+  return config.socket.path;
 }
 
 Value ToValue(const Config& config) {

@@ -34,6 +34,9 @@ struct Loaded {
 
 // `required`: a missing main file is an error; else it counts as empty.
 Result<Loaded> Load(const std::string& path, bool required, const Surroundings& surroundings);
+// socket.path alone: also for who lacks what the rest of it needs on this machine (another PATH
+// than crispd's, say).
+Result<std::string> LoadSocketPath(const std::string& path, bool required);
 // The tree of merged files to a checked and completed Config.
 Result<Config> FromValue(const Value& tree, const Surroundings& surroundings);
 

@@ -1,17 +1,19 @@
 #include "server/rpc/server.h"
 
-#include <grp.h>
 #include <grpcpp/grpcpp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
 
+#include "base/core/file.h"
 #include "cri-api/api.grpc.pb.h"
 #include "server/cli/admin.grpc.pb.h"
 #include "server/instance_lock.h"
+#include "server/prerequisites.h"
 #include "server/rpc/call_log.h"
 #include "server/rpc/event_call.h"
 #include "server/rpc/wire_status.h"
@@ -319,15 +321,7 @@ void AddMethods(const google::protobuf::FileDescriptor* file, CallLog* calls) {
   }
 }
 
-Status SetOwnership(const config::Socket& socket) {
-  gid_t group = static_cast<gid_t>(-1);
-  if (!socket.group.empty()) {
-    const ::group* found = ::getgrnam(socket.group.c_str());
-    if (found == nullptr) {
-      return InvalidArgument("socket.group: no group '", socket.group, "' on this machine");
-    }
-    group = found->gr_gid;
-  }
+Status SetOwnership(const config::Socket& socket, gid_t group) {
   if (::chown(socket.path.c_str(), static_cast<uid_t>(-1), group) != 0) {
     return Errno(socket.path, ": change group to '", socket.group, "'");
   }
@@ -362,6 +356,11 @@ Server::~Server() { Shutdown(MonoNow()); }
 
 Result<std::unique_ptr<Server>> Server::Open(const config::Socket& socket, Backend backend,
                                              Telemetry* telemetry) {
+  // First: what listens accepts calls at once.
+  const gid_t group = CRISP_TRY(GetSocketGroup(socket));
+  // /run is empty after a reboot.
+  const std::string directory = socket.path.substr(0, std::max<size_t>(socket.path.rfind('/'), 1));
+  CRISP_RETURN_IF_ERROR(EnsureDirectory(directory).Wrap("socket.path"));
   CRISP_RETURN_IF_ERROR(EnsureSocketFree(socket.path));
   auto impl = std::make_unique<Impl>(std::move(backend), telemetry);
   grpc::ServerBuilder builder;
@@ -383,7 +382,7 @@ Result<std::unique_ptr<Server>> Server::Open(const config::Socket& socket, Backe
   }
   // Until here the umask of main() keeps others out.
   std::unique_ptr<Server> out(new Server(std::move(impl)));
-  CRISP_RETURN_IF_ERROR(SetOwnership(socket));
+  CRISP_RETURN_IF_ERROR(SetOwnership(socket, group));
   return out;
 }
 

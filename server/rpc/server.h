@@ -19,7 +19,8 @@ namespace crisp::rpc {
 
 class Server {
  public:
-  // A stale socket is replaced; a socket that somebody serves is kAlreadyExists.
+  // Makes the socket's directory where it is missing. A stale socket is replaced; a socket that
+  // somebody serves is kAlreadyExists.
   static Result<std::unique_ptr<Server>> Open(const config::Socket& socket, Backend backend,
                                               Telemetry* telemetry);
   ~Server();

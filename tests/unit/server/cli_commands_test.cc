@@ -1,8 +1,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cstdlib>
+
+#include "base/core/file.h"
 #include "server/cli/commands.h"
 #include "server/cli/image_commands.h"
+#include "server/cli/output.h"
 
 namespace crisp::cli {
 namespace {
@@ -42,6 +47,27 @@ TEST(CommandsTest, NobodyThereIsAFailure) {
   EXPECT_EQ(RunCommandLine({"status", "--socket", "/nonexistent/crisp.sock"}), kFailureExit);
   EXPECT_EQ(RunCommandLine({"config", "show", "--config", "/nonexistent"}), kFailureExit);
   EXPECT_EQ(RunCommandLine({"run", "--env", "novalue", "image"}), kFailureExit);
+}
+
+TEST(FindSocketTest, FollowsTheFlagsTheEnvironmentAndTheConfiguration) {
+  const char* const before = std::getenv("CRISP_SOCKET");
+  const std::string kept = before != nullptr ? before : "";
+  ::unsetenv("CRISP_SOCKET");
+  const std::string file = Cat(::testing::TempDir(), "crisp-find-socket-", ::getpid(), ".yaml");
+  const auto find = [&file](const std::string& text) {
+    EXPECT_TRUE(WriteFile(file, text).ok());
+    return FindSocket({{{"--config", {file}}}, {}});
+  };
+  // As for a user in whose PATH no runtime is.
+  EXPECT_EQ(*find("state: /run/other\nruntimes: {r: {path: no-such-program}}\n"),
+            "/run/other/crisp.sock");
+  EXPECT_EQ(find("no_such_key: 1\n").status().code(), Code::kInvalidArgument) << "no guess";
+  EXPECT_EQ(*FindSocket({{{"--config", {file}}, {"--socket", {"/flag"}}}, {}}), "/flag");
+  ::setenv("CRISP_SOCKET", "/environment", 1);
+  EXPECT_EQ(*FindSocket({{{"--config", {file}}}, {}}), "/environment");
+  ::unsetenv("CRISP_SOCKET");
+  if (!kept.empty()) ::setenv("CRISP_SOCKET", kept.c_str(), 1);
+  ::unlink(file.c_str());
 }
 
 TEST(ProgressLineTest, FitsIntoItsColumns) {

@@ -8,6 +8,7 @@
 
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
+#include "server/prerequisites.h"
 
 namespace crisp {
 namespace {
@@ -31,6 +32,7 @@ class ConfigCheckTest : public ::testing::Test {
     dir_ = path;
     config_.cdi.spec_dirs = {Path("cdi")};
     config_.hooks_dirs = {Path("hooks")};
+    config_.binaries = {Path("own"), Path("own"), Path("own")};
     config_.default_runtime = "own";
     config_.runtimes["own"] = {Path("own"), Path("state")};
     Write("own",
@@ -155,6 +157,44 @@ TEST_F(ConfigCheckTest, EverySettingOfAHandler) {
         0755);
   EXPECT_THAT(found([](auto*) {}), HasSubstr("no WANTED"));
   EXPECT_THAT(found([](auto* h) { h->monitor_env["WANTED"] = "yes"; }), Not(HasSubstr("WANTED")));
+}
+
+// What would stop crispd, each named by its key.
+TEST_F(ConfigCheckTest, Prerequisites) {
+  EXPECT_TRUE(MissingPrerequisites(config_).empty());
+  Write("plain", "", 0644);
+  config_.binaries = {Path("none"), Path("plain"), Path("own")};
+  config_.socket.group = "no-such-group";
+  config_.streaming.tls_cert = Path("plain");
+  config_.streaming.tls_key = Path("none.key");
+  auto parts = CheckConfig(config_);
+  EXPECT_EQ(MissingPrerequisites(config_).size(), 4u);
+  EXPECT_THAT(parts, Contains(Is(Verdict::kBad, Cat("binaries.monitor ", Path("none")))));
+  EXPECT_THAT(parts, Contains(Is(Verdict::kBad, Cat("binaries.init ", Path("plain")))));
+  EXPECT_THAT(parts, Contains(Is(Verdict::kBad, "socket.group: no group 'no-such-group'")));
+  EXPECT_THAT(parts, Contains(Is(Verdict::kBad, Cat("streaming.tls_key ", Path("none.key")))));
+  EXPECT_THAT(parts, Not(Contains(Field(&CheckedPart::text, HasSubstr("binaries.pull")))));
+  config_.streaming.address.clear();
+  EXPECT_EQ(MissingPrerequisites(config_).size(), 3u) << "files that nobody reads";
+  config_.cgroup_driver = config::CgroupDriver::kSystemd;
+  EXPECT_EQ(MissingPrerequisites(config_).size(), PathExists("/run/systemd/system") ? 3u : 4u);
+}
+
+TEST_F(ConfigCheckTest, Cpus) {
+  const auto found = [this](const std::string& cpus) {
+    config_.infra_ctr_cpuset = cpus;
+    std::string all;
+    for (const CheckedPart& part : CheckConfig(config_)) {
+      if (part.text.starts_with("infra_ctr_cpuset")) all += part.text;
+    }
+    return all;
+  };
+  const auto online = ReadFile("/sys/devices/system/cpu/online");
+  ASSERT_TRUE(online.ok()) << online.status().ToString();
+  EXPECT_EQ(found(""), "");
+  EXPECT_EQ(found(std::string(Trim(*online))), "");
+  EXPECT_THAT(found(Cat(Trim(*online), ",999999999")), HasSubstr("no CPU 999999999 on this"));
+  EXPECT_THAT(found("0-4294967295"), HasSubstr("infra_ctr_cpuset: no CPU "));
 }
 
 TEST_F(ConfigCheckTest, Selinux) {

@@ -69,6 +69,36 @@ TEST_F(ConfigLoadTest, DefaultsFollowFromEachOther) {
   EXPECT_EQ(config.default_sysctls.at("net.ipv4.ping_group_range"), "0 2147483647");
 }
 
+// Installed, they are in libexec/crisp of crispd's own prefix.
+TEST_F(ConfigLoadTest, ProgramsAreFoundBesideAndBelowThePrefix) {
+  ASSERT_TRUE(EnsureDirectory(JoinPath(dir_, "libexec/crisp")).ok());
+  for (const char* name : {"bin/crisp-init", "libexec/crisp/crisp-init"}) {
+    ASSERT_TRUE(WriteFile(JoinPath(dir_, name), "", 0755).ok());
+  }
+  ASSERT_TRUE(WriteFile(JoinPath(dir_, "libexec/crisp/crisp-monitor"), "", 0755).ok());
+  WriteMain("");
+  const Result<Loaded> loaded = LoadAll();
+  ASSERT_TRUE(loaded.ok()) << loaded.status().ToString();
+  EXPECT_EQ(loaded->config.binaries.init, JoinPath(dir_, "bin/crisp-init"));
+  EXPECT_EQ(loaded->config.binaries.monitor, JoinPath(dir_, "libexec/crisp/crisp-monitor"));
+  EXPECT_EQ(loaded->config.binaries.pull, "/usr/libexec/crisp/crisp-pull");
+}
+
+TEST_F(ConfigLoadTest, TheSocketNeedsNothingElseOfTheMachine) {
+  WriteMain("state: /run/other\nruntimes: {r: {path: no-such-program}}\n");
+  EXPECT_FALSE(LoadAll().ok());
+  Result<std::string> socket = LoadSocketPath(main_, true);
+  ASSERT_TRUE(socket.ok()) << socket.status().ToString();
+  EXPECT_EQ(*socket, "/run/other/crisp.sock");
+  WriteDropIn("socket.yaml", "socket: {path: /run/x.sock}\n");
+  EXPECT_EQ(*LoadSocketPath(main_, true), "/run/x.sock");
+  WriteMain("no_such_key: 1\n");
+  EXPECT_EQ(LoadSocketPath(main_, true).status().code(), Code::kInvalidArgument);
+  const std::string missing = JoinPath(dir_, "conf.d/none.yaml");
+  EXPECT_EQ(LoadSocketPath(missing, true).status().code(), Code::kNotFound);
+  EXPECT_EQ(*LoadSocketPath(missing, false), "/run/crisp/crisp.sock");
+}
+
 TEST_F(ConfigLoadTest, EveryTypeIsRead) {
   WriteMain(R"(
 root: /data/crisp

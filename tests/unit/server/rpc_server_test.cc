@@ -55,6 +55,27 @@ TEST_F(RpcServerTest, SocketHasItsMode) {
   EXPECT_EQ(info.st_mode & 07777, 0660u);
 }
 
+// As after a reboot, when its directory is below /run.
+TEST_F(RpcServerTest, ASocketGetsItsDirectory) {
+  config::Socket socket;
+  socket.path = JoinPath(dir_, "new/dir/crisp.sock");
+  const auto server = Server::Open(socket, rooms_.backend, &rooms_.telemetry);
+  ASSERT_TRUE(server.ok()) << server.status().ToString();
+  struct stat info {};
+  ASSERT_EQ(::stat(JoinPath(dir_, "new/dir").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0755u);
+}
+
+TEST_F(RpcServerTest, AnUnknownGroupIsFoundBeforeAnybodyCanCall) {
+  config::Socket socket;
+  socket.path = JoinPath(dir_, "new/crisp.sock");
+  socket.group = "no-such-group";
+  const auto server = Server::Open(socket, rooms_.backend, &rooms_.telemetry);
+  EXPECT_EQ(server.status().code(), Code::kInvalidArgument);
+  EXPECT_THAT(server.status().message(), HasSubstr("no group 'no-such-group'"));
+  EXPECT_FALSE(PathExists(JoinPath(dir_, "new"))) << "nothing was made";
+}
+
 TEST_F(RpcServerTest, SecondServerDoesNotStealTheSocket) {
   EXPECT_EQ(Server::Open(socket_, rooms_.backend, &rooms_.telemetry).status().code(),
             Code::kAlreadyExists);
