@@ -32,6 +32,17 @@ constexpr const char* kUnwantedEnvironment[] = {
     "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM", "INVOCATION_ID",
 };
 
+// Of a dead child. In a PID namespace of others, whose first process cannot end before it is
+// collected, this is false.
+bool IsFirstOfItsNamespace(pid_t pid) {
+  const Result<std::string> status = ReadFile(Cat("/proc/", pid, "/status"), 16 << 10);
+  if (!status.ok()) return false;
+  const size_t at = status->find("\nNSpid:");
+  if (at == std::string::npos) return false;
+  const std::string_view line = std::string_view(*status).substr(at + 1);
+  return line.substr(0, line.find('\n')).ends_with("\t1");
+}
+
 }  // namespace
 
 Monitor::Monitor(Options options)
@@ -204,14 +215,17 @@ void Monitor::OnChildren() {
     }
     return;
   }
-  while (state_ == State::kCreated) {
+  if (state_ < State::kCreated) return;
+  // A kept one stays a zombie, and what dies later with it, until this process ends: the daemon can
+  // read its status where the record is not written in time because the log's disk hangs.
+  while (!kept_ && state_ != State::kEnded) {
     siginfo_t info{};
     const int failed = ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL);
     if (failed != 0 || info.si_pid == 0) return;
-    // It stays a zombie, and the others with it, until this process ends: the daemon can read its
-    // status where the record is not written in time because the log's disk hangs.
-    if (info.si_pid == container_pid_) return OnContainerEnd(info);
-    ::waitpid(info.si_pid, nullptr, WNOHANG | __WALL);
+    const bool container = info.si_pid == container_pid_ && state_ == State::kCreated;
+    kept_ = container && IsFirstOfItsNamespace(info.si_pid);
+    if (!kept_) ::waitpid(info.si_pid, nullptr, WNOHANG | __WALL);
+    if (container) OnContainerEnd(info);
   }
 }
 

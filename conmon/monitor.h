@@ -105,6 +105,7 @@ class Monitor final : public ClientOwner, public OomWatch::Owner {
   pid_t container_pid_ = 0;
   uint64_t container_start_time_ = 0;
   ExitRecord exit_;
+  bool kept_ = false;  // the container's process, dead, was not collected
   int64_t hello_deadline_ms_ = 0;
   int64_t retry_at_ms_ = INT64_MAX;
   int exit_status_ = 0;

@@ -7,8 +7,7 @@
 // Lifetime: the loop must outlive it. It may be released from any thread, also while an event is
 //           being handled.
 // Unwatched: where the kernel gives no watch for a directory of the path, the directory is read
-// again
-//           every five seconds until it does.
+//           again every five seconds until it does.
 // Errors:   Start fails when the kernel gives no inotify instance; a directory that cannot be read
 //           is a snapshot that says so.
 #ifndef CRISP_NETWORK_CONFIG_WATCH_H_

@@ -111,7 +111,9 @@ Status ContainerLifecycle::Start(const ContainerPtr& container) {
       has_process ? runtime->Start(container->id(), MonoNow() + env_->options.runtime_deadline)
                   : InvalidArgument(container->View([](const auto& row) { return row.message; }));
   if (started.ok()) started = failpoint::Hit("pod.start_container.started");
+  bool told = false;  // it may have died by itself
   container->Update([&](ContainerRow& row) {
+    told = row.state == ContainerState::kExited;
     if (started.ok()) {
       row.started_at_ns = std::max(started_at, row.created_at_ns);
       if (row.finished_at_ns != 0) SetFinished(row.finished_at_ns, &row);
@@ -127,7 +129,9 @@ Status ContainerLifecycle::Start(const ContainerPtr& container) {
   }
   Status written = Persist(container);
   if (!started.ok()) {
-    env_->events.Publish(EventType::kStopped, container->id().str(), container->sandbox());
+    if (!told) {
+      env_->events.Publish(EventType::kStopped, container->id().str(), container->sandbox());
+    }
     return std::move(started).Wrap("start container");
   }
   env_->events.Publish(EventType::kStarted, container->id().str(), container->sandbox());

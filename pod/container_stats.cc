@@ -194,6 +194,38 @@ size_t StatsReader::remembered() const {
   return measured_.size();
 }
 
+Status StatsReader::Read(const ContainerPtr& container, v1::ContainerStats* out) {
+  return Read(container, NoDeadline(), out);
+}
+
+std::vector<v1::ContainerStats> StatsReader::ReadAll(const std::vector<ContainerPtr>& containers) {
+  const MonoTime walk_until = MonoNow() + walks_.of_a_list;
+  const size_t count = containers.size();
+  size_t first = 0;
+  {
+    std::lock_guard lock(mutex_);
+    const auto before = [this](const ContainerPtr& c) { return c->id() < *next_in_lists_; };
+    while (next_in_lists_ && first < count && before(containers[first])) ++first;
+    next_in_lists_.reset();
+  }
+  std::vector<std::optional<v1::ContainerStats>> read(count);
+  for (size_t i = 0; i < count; ++i) {
+    const size_t at = (first + i) % count;
+    const bool may_walk = MonoNow() < walk_until;
+    v1::ContainerStats stats;
+    // One container that is just being removed does not spoil the list.
+    if (Read(containers[at], walk_until, &stats).ok()) read[at] = std::move(stats);
+    if (may_walk) continue;
+    std::lock_guard lock(mutex_);
+    if (!next_in_lists_) next_in_lists_ = containers[at]->id();
+  }
+  std::vector<v1::ContainerStats> out;
+  for (auto& stats : read) {
+    if (stats) out.push_back(std::move(*stats));
+  }
+  return out;
+}
+
 void StatsReader::Forget(const ContainerId& id) {
   std::lock_guard lock(mutex_);
   measured_.erase(id);

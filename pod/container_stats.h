@@ -4,7 +4,7 @@
 // Threads: any; blocks for file reads. What the writable layer uses is the file system's count
 // where there are project quotas (upper, work and volumes); else upper is walked, at most every ten
 // seconds, and less often where that takes long. One walks at a time: who asks meanwhile gets the
-// last value, and walks as well only where there is none yet. A list walks for a second in all.
+// last value, and walks as well only where there is none yet.
 #ifndef CRISP_POD_CONTAINER_STATS_H_
 #define CRISP_POD_CONTAINER_STATS_H_
 
@@ -31,6 +31,7 @@ std::optional<uint64_t> WorkingSetBytes(const CgroupDir& cgroup, bool v2);
 struct LayerWalks {
   std::function<Result<DiskUsage>(const std::string&)> measure = MeasureDirectory;
   Duration again = std::chrono::seconds(10);
+  Duration of_a_list = std::chrono::seconds(1);  // within which a list begins walks
 };
 
 class StatsReader {
@@ -39,14 +40,18 @@ class StatsReader {
       : env_(env), walks_(std::move(walks)) {}
 
   // Fills everything that this machine knows. A cgroup that is gone (the container has just
-  // exited) leaves cpu and memory unset. No walk begins after `walk_until`: what there is of the
-  // last one is told, and without one the writable layer is left unset.
-  Status Read(const ContainerPtr& container, MonoTime walk_until, v1::ContainerStats* out);
+  // exited) leaves cpu and memory unset.
+  Status Read(const ContainerPtr& container, v1::ContainerStats* out);
+  // Of those that can be read, in the given order, which is that of their ids. Walks begin within a
+  // second; whose turn does not come is told from its last walk, or has no writable layer, and is
+  // among the first of the next list.
+  std::vector<v1::ContainerStats> ReadAll(const std::vector<ContainerPtr>& containers);
   void Forget(const ContainerId& id);
   // Containers with a value of their last walk, or in their first.
   size_t remembered() const;
 
  private:
+  Status Read(const ContainerPtr& container, MonoTime walk_until, v1::ContainerStats* out);
   Result<std::optional<DiskUsage>> WritableLayer(const Container& container, MonoTime walk_until);
   // `walk`: whether it is the caller's turn to walk.
   std::optional<DiskUsage> LastWalk(const ContainerId& id, MonoTime walk_until, bool* walk);
@@ -58,8 +63,9 @@ class StatsReader {
   };
   const Environment* const env_;
   const LayerWalks walks_;
-  mutable std::mutex mutex_;  // guards measured_
+  mutable std::mutex mutex_;  // guards what follows
   std::unordered_map<ContainerId, Measured> measured_;
+  std::optional<ContainerId> next_in_lists_;  // whose turn did not come
 };
 
 }  // namespace crisp::pod

@@ -18,9 +18,6 @@
 namespace crisp::pod {
 namespace {
 
-// Of ListContainerStats, into the writable layers that are due (container_stats.h).
-constexpr auto kWalksOfAList = std::chrono::seconds(1);
-
 // An empty response for a Status.
 template <typename Response>
 std::function<void(Status)> Empty(Done<Response> done) {
@@ -218,7 +215,7 @@ class Service final : public PodService {
     if (!found.ok()) return done(found.status());
     OnWorkLane<v1::ContainerStatsResponse>(
         std::move(done), [this, container = *found](v1::ContainerStatsResponse* response) {
-          return stats_.Read(container, NoDeadline(), response->mutable_stats());
+          return stats_.Read(container, response->mutable_stats());
         });
   }
   void ListContainerStats(v1::ListContainerStatsRequest request, CancelToken,
@@ -226,17 +223,12 @@ class Service final : public PodService {
     OnWorkLane<v1::ListContainerStatsResponse>(
         std::move(done),
         [this, filter = request.filter()](v1::ListContainerStatsResponse* response) -> Status {
-          // Large layers get their turn one after the other, in later calls.
-          const MonoTime walk_until = MonoNow() + kWalksOfAList;
-          for (const ContainerPtr& container : env_.registry.Containers()) {
-            if (container->state() != ContainerState::kRunning || !Matches(filter, *container)) {
-              continue;
-            }
-            v1::ContainerStats stats;
-            // One container that is just being removed does not spoil the list.
-            if (stats_.Read(container, walk_until, &stats).ok()) {
-              *response->add_stats() = std::move(stats);
-            }
+          std::vector<ContainerPtr> running = env_.registry.Containers();
+          std::erase_if(running, [&filter](const ContainerPtr& container) {
+            return container->state() != ContainerState::kRunning || !Matches(filter, *container);
+          });
+          for (v1::ContainerStats& stats : stats_.ReadAll(running)) {
+            *response->add_stats() = std::move(stats);
           }
           return OkStatus();
         });

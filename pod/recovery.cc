@@ -1,9 +1,12 @@
 #include "pod/recovery.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "base/core/atomic_file.h"
@@ -276,14 +279,14 @@ class Recovery {
   // Of containers without a row: the last seconds of pods.db are lost in a power cut (synchronous
   // NORMAL), while the directories are there. They may be large, so nobody waits for their end.
   void DropForeignDirectories() {
-    const auto names = NamesBelow(JoinPath(env_->roots.root, "containers"));
-    for (const std::string& name : names) {
+    const std::string top = JoinPath(env_->roots.root, "containers");
+    for (const std::string& name : NamesBelow(top)) {
       const ContainerId id(name);
       if (!ContainerId::IsWellFormed(name) || container_rows_.contains(id)) continue;
       const ContainerPaths paths(env_->roots, id);
-      if (PathExists(paths.state())) {
-        log::Error("a container of this boot has no row; its directories are left alone",
-                   {{"container", id}, {"directory", paths.data()}});
+      if (!IsLostContainer(paths)) {
+        log::Error("directories of a container without row are left alone",
+                   {{"directory", paths.data()}});
         continue;
       }
       (void)env_->options.work_lane->Submit([env = env_, id, paths] {
@@ -295,6 +298,27 @@ class Recovery {
                      {{"directory", paths.data()}, {"removed", dropped}});
       });
     }
+  }
+  // Not one that may run; not one from before pods.db, whose row was in another one; and nothing
+  // that is no container of ours.
+  bool IsLostContainer(const ContainerPaths& paths) const {
+    if (boot_ != Boot::kOther && PathExists(paths.state())) return false;
+    const auto database = BirthOf(JoinPath(env_->roots.root, "pods.db"));
+    const auto container = BirthOf(paths.data());
+    if (!database || !container || *container <= *database) return false;
+    const std::set<std::string> ours = {"upper", "work", "bundle", "volumes", "passwd"};
+    const auto names = NamesBelow(paths.data());
+    return std::all_of(names.begin(), names.end(),
+                       [&ours](const std::string& name) { return ours.contains(name); });
+  }
+  // Seconds and nanoseconds; empty where the file system does not know.
+  static std::optional<std::pair<int64_t, uint32_t>> BirthOf(const std::string& path) {
+    struct statx info {};
+    if (::statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BTIME, &info) != 0 ||
+        (info.stx_mask & STATX_BTIME) == 0) {
+      return std::nullopt;
+    }
+    return std::pair(info.stx_btime.tv_sec, info.stx_btime.tv_nsec);
   }
   static std::vector<std::string> NamesBelow(const std::string& path) {
     const auto dir = DirFd::Open(path);

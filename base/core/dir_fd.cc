@@ -115,8 +115,9 @@ class TreeRemover {
   // The next ones, "." and ".." among them; none: the directory ends here.
   Result<std::vector<std::string>> ReadNames(int dir_fd) {
     const ssize_t size = ::getdents64(dir_fd, buffer_.data(), buffer_.size());
-    if (size < 0) return Errno("read directory");
     std::vector<std::string> names;
+    if (size < 0 && errno == ENOENT) return names;  // somebody else has removed it
+    if (size < 0) return Errno("read directory");
     for (ssize_t at = 0; at < size;) {
       const auto* entry = reinterpret_cast<const dirent64*>(buffer_.data() + at);
       names.emplace_back(entry->d_name);

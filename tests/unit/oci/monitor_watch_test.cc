@@ -120,12 +120,13 @@ TEST_F(MonitorWatchTest, TheKernelStillKnowsAnEndWithoutRecord) {
     ASSERT_GT(child, 0);
     Start(child, ReadProcessStat(child).value().start_time);
     const UniqueFd pidfd = OpenPidfd(child).value();
-    // Collected before the loop looks again.
-    ASSERT_TRUE(failpoint::Arm("oci.monitor.await_record=sleep:300").ok());
+    std::promise<void> go_on;  // the loop waits until it is collected
+    loop_->Post([waits = go_on.get_future().share()] { waits.wait(); });
     end.Reset();
     pollfd ended{pidfd.get(), POLLIN, 0};
-    ASSERT_EQ(::poll(&ended, 1, 20000), 1);
+    ASSERT_EQ(::poll(&ended, 1, -1), 1);
     if (collected) reaper_.ReapAll();
+    go_on.set_value();
     EXPECT_EQ(Seen(), std::pair(7, true)) << collected;
     EXPECT_EQ(reaper_.Take(child, MonoTime()).has_value(), !collected);
   }

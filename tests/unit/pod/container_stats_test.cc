@@ -71,15 +71,17 @@ class LayerWalkTest : public ::testing::Test {
   ~LayerWalkTest() override { EXPECT_TRUE(RemoveTreeAt(root_).ok()); }
 
   // Reads with `walk(n)` as the n-th walk, counted from 1.
-  void MakeReader(Duration again, std::function<Result<DiskUsage>(int)> walk) {
+  void MakeReader(Duration again, std::function<Result<DiskUsage>(int)> walk,
+                  Duration of_a_list = std::chrono::hours(1)) {
     LayerWalks walks;
+    walks.of_a_list = of_a_list;
     walks.again = again;
     walks.measure = [this, walk = std::move(walk)](const std::string&) { return walk(++walks_); };
     reader_ = std::make_unique<StatsReader>(env_.get(), std::move(walks));
   }
   Result<uint64_t> Inodes() {
     v1::ContainerStats stats;
-    CRISP_RETURN_IF_ERROR(reader_->Read(container_, walk_until_, &stats));
+    CRISP_RETURN_IF_ERROR(reader_->Read(container_, &stats));
     return stats.writable_layer().inodes_used().value();
   }
   // Reads until it was a walk that answered: the last one was too long ago for no time at all.
@@ -97,7 +99,6 @@ class LayerWalkTest : public ::testing::Test {
   ContainerPtr container_ =
       MakeContainer(MakeContainerRow("c", "c1"), MakeSandbox(MakeSandboxRow("p", "11")));
   std::unique_ptr<StatsReader> reader_;
-  MonoTime walk_until_ = NoDeadline();
   std::atomic<int> walks_ = 0;
 };
 
@@ -140,20 +141,39 @@ TEST_F(LayerWalkTest, WhoAsksDuringAWalkGetsTheLastValue) {
   EXPECT_EQ(InodesOfAWalk().value(), 3u) << "the walks go on";
 }
 
-TEST_F(LayerWalkTest, ACallWhoseTimeIsOverTellsTheLastValueOrNone) {
-  MakeReader(Duration::zero(), [](int n) { return DiskUsage{0, static_cast<uint64_t>(n)}; });
-  walk_until_ = MonoNow();
-  v1::ContainerStats stats;
-  EXPECT_TRUE(reader_->Read(container_, walk_until_, &stats).ok());
-  EXPECT_FALSE(stats.has_writable_layer());
+TEST_F(LayerWalkTest, EachHasItsTurnInLists) {
+  MakeReader(
+      Duration::zero(),
+      [](int n) {
+        return DiskUsage{0, static_cast<uint64_t>(n)};
+      },
+      Duration::zero());
+  std::vector<ContainerPtr> all;
+  for (const char* id : {"c1", "c2", "c3"}) {
+    all.push_back(MakeContainer(MakeContainerRow(id, id), container_->sandbox()));
+  }
+  const auto layers = [&] {
+    std::vector<uint64_t> out;  // 0: has none
+    for (const auto& stats : reader_->ReadAll(all)) {
+      out.push_back(stats.writable_layer().inodes_used().value());
+    }
+    return out;
+  };
+  EXPECT_EQ(layers(), (std::vector<uint64_t>{0, 0, 0})) << "no time for any";
   EXPECT_EQ(reader_->remembered(), 0u);
-  walk_until_ = NoDeadline();
-  EXPECT_EQ(Inodes().value(), 1u);
-  walk_until_ = MonoNow();
-  EXPECT_EQ(Inodes().value(), 1u);
-  EXPECT_EQ(walks_.load(), 1);
-  walk_until_ = NoDeadline();
-  EXPECT_EQ(InodesOfAWalk().value(), 2u);
+  // Time for one, whose walk takes longer.
+  MakeReader(
+      kNever,
+      [](int n) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(300));
+        return DiskUsage{0, static_cast<uint64_t>(n)};
+      },
+      std::chrono::milliseconds(300));
+  EXPECT_EQ(layers(), (std::vector<uint64_t>{1, 0, 0}));
+  reader_->Forget(all[0]->id());  // due again, as it will be in time
+  EXPECT_EQ(layers(), (std::vector<uint64_t>{0, 2, 0}));
+  EXPECT_EQ(layers(), (std::vector<uint64_t>{0, 2, 3}));
+  EXPECT_EQ(layers(), (std::vector<uint64_t>{4, 2, 3}));
 }
 
 // As of a container that was removed before.

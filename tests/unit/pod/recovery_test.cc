@@ -1,8 +1,11 @@
 // What a start of the daemon makes of networks whose sandbox it does not know.
 #include "pod/recovery.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "base/core/dir_fd.h"
 #include "base/lane.h"
@@ -118,31 +121,57 @@ TEST_F(RecoveryTest, ANetworkThatCannotBeDeletedKeepsNoDaemonFromStarting) {
   EXPECT_EQ(network_.deleted.size(), 2u);
 }
 
+// File systems take the time of the kernel's last tick.
+void AwaitTick() {
+  timespec begin{}, now{};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &begin);
+  do {
+    ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  } while (now.tv_nsec == begin.tv_nsec);
+}
+
 // After a power cut that took the end of pods.db along.
 TEST_F(RecoveryTest, DirectoriesOfAContainerWithoutRowGo) {
-  const auto data = [this](const std::string& id) {
-    return ContainerPaths(env_->roots, ContainerId(id)).upper();
+  const auto paths = [this](char digit) {
+    return ContainerPaths(env_->roots, ContainerId(std::string(64, digit)));
   };
-  const std::string with_row(64, 'a');
-  const std::string foreign(64, 'b');
-  const std::string of_this_boot(64, 'c');
+  const ContainerPaths with_row = paths('a'), lost = paths('b'), of_this_boot = paths('c'),
+                       not_ours = paths('d');
   const SandboxId sandbox = SandboxId::MakeRandom();
   ASSERT_TRUE(env_->db->Put(MakeSandboxRow("p", sandbox.str())).ok());
-  ContainerRow row = MakeContainerRow("c", with_row);
+  ContainerRow row = MakeContainerRow("c", std::string(64, 'a'));
   row.sandbox = sandbox;
   row.state = ContainerState::kExited;
   ASSERT_TRUE(env_->db->Put(row).ok());
-  for (const auto& id : {with_row, foreign, of_this_boot, std::string("not-an-id")}) {
-    ASSERT_TRUE(EnsureDirectory(data(id)).ok());
+  AwaitTick();
+  for (const ContainerPaths* each : {&with_row, &lost, &of_this_boot, &not_ours}) {
+    ASSERT_TRUE(EnsureDirectory(each->upper()).ok());
   }
-  ASSERT_TRUE(EnsureDirectory(ContainerPaths(env_->roots, ContainerId(of_this_boot)).state()).ok());
+  ASSERT_TRUE(EnsureDirectory(of_this_boot.state()).ok());
+  ASSERT_TRUE(WriteFile(not_ours.data() + "/config.v2.json", "{}").ok());
+  struct statx born {};
+  ASSERT_EQ(::statx(AT_FDCWD, lost.data().c_str(), 0, STATX_BTIME, &born), 0);
   const Status recovered = Recovered();
   EXPECT_TRUE(recovered.ok()) << recovered.ToString();
   lane_.Shutdown();
-  EXPECT_TRUE(PathExists(data(with_row)));
-  EXPECT_FALSE(PathExists(data(foreign)));
-  EXPECT_TRUE(PathExists(data(of_this_boot)));
-  EXPECT_TRUE(PathExists(data("not-an-id")));
+  EXPECT_TRUE(PathExists(with_row.upper()));
+  // Where the file system does not tell what is older than the database, all is left.
+  EXPECT_EQ(PathExists(lost.data()), (born.stx_mask & STATX_BTIME) == 0);
+  EXPECT_TRUE(PathExists(of_this_boot.upper()));
+  EXPECT_TRUE(PathExists(not_ours.upper()));
+}
+
+TEST_F(RecoveryTest, DirectoriesFromBeforeTheDatabaseAreLeft) {
+  const ContainerPaths older(env_->roots, ContainerId(std::string(64, 'a')));
+  ASSERT_TRUE(EnsureDirectory(older.upper()).ok());
+  env_->db.reset();
+  const std::string path = env_->roots.root + "/pods.db";
+  ASSERT_TRUE(EnsureDirectory(directory_ + "/away").ok());
+  ASSERT_EQ(::rename(path.c_str(), (directory_ + "/away/pods.db").c_str()), 0);
+  env_->db = std::move(StateDb::Open(path)).value();
+  EXPECT_TRUE(Recovered().ok());
+  lane_.Shutdown();
+  EXPECT_TRUE(PathExists(older.upper()));
 }
 
 // Its clock may have been ahead: what is made now is newer all the same.
