@@ -92,8 +92,9 @@ TEST_P(MonitorAdoptTest, AKilledMonitorLeavesTheContainerWatched) {
   EXPECT_EQ(monitor_->ReopenLog(Soon()).code(), Code::kUnavailable);
   ASSERT_EQ(::kill(process.container_pid, SIGKILL), 0);
   const SeenExit exit = WaitExit();
-  EXPECT_FALSE(exit.known);
-  EXPECT_EQ(exit.record.exit_code, 255);
+  EXPECT_TRUE(exit.known) << "it has become our child";
+  EXPECT_EQ(exit.record.exit_code, 137);
+  EXPECT_EQ(exit.record.signal, SIGKILL);
   EXPECT_EQ(exit.count, 1);
   EXPECT_FALSE(ProcessAlive(process.container_pid)) << "left as a zombie";
 }
@@ -110,7 +111,9 @@ TEST_P(MonitorAdoptTest, AMonitorKilledBeforeAdoptionIsTheSame) {
   ASSERT_TRUE(adopted.ok()) << adopted.status().ToString();
   EXPECT_GE((*adopted)->container_pidfd(), 0);
   ASSERT_EQ(::kill(process.container_pid, SIGKILL), 0);
-  EXPECT_FALSE(WaitExit().known);
+  const SeenExit exit = WaitExit();
+  EXPECT_TRUE(exit.known);
+  EXPECT_EQ(exit.record.exit_code, 137);
 }
 
 TEST_P(MonitorAdoptTest, AStoppedMonitorHoldsNobodyBeyondTheDeadline) {
