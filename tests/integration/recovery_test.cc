@@ -150,8 +150,9 @@ TEST_P(RecoveryTest, AMonitorThatWasKilled) {
   EXPECT_THAT(TryStop(id, 0), IsOk());
   const auto status = StatusOf(id);
   EXPECT_EQ(status.state(), v1::CONTAINER_EXITED);
-  EXPECT_EQ(status.exit_code(), 255);
-  EXPECT_EQ(status.reason(), "Unknown");
+  // It has become crispd's child. Its output may have ended it before.
+  EXPECT_THAT(status.exit_code(), testing::AnyOf(128 + SIGKILL, 128 + SIGPIPE));
+  EXPECT_EQ(status.reason(), "Error");
 }
 
 TEST_P(RecoveryTest, AReboot) {
