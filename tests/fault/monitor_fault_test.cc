@@ -101,8 +101,10 @@ TEST_P(MonitorFaultTest, Killed) {
   KillAndRestart();
   ExpectUsable();
   EXPECT_THAT(Timed([&] { return TryStop(id_, 0); }), IsOk());
-  EXPECT_EQ(StatusOf(id_).exit_code(), 255);
-  EXPECT_EQ(StatusOf(id_).reason(), "Unknown");
+  // The machine's process 1 has inherited it; crispd may see the zombie before it is collected.
+  const auto ended = StatusOf(id_);
+  EXPECT_THAT(std::pair(ended.exit_code(), ended.reason()),
+              testing::AnyOf(std::pair(255, "Unknown"), std::pair(137, "Error")));
   EXPECT_THAT(TryRemove(id_), IsOk());
   StartContainer(pod_, ContainerConfig("c", {"top"}), sandbox_);
   CleanUpAndLive();
