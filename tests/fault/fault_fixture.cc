@@ -92,4 +92,10 @@ void FaultTest::CleanUpAndLive() {
   EXPECT_EQ(AwaitCensus(daemon(), census_before()), "");
 }
 
+void WriterFaultTest::StartWriter() {
+  sandbox_ = SandboxConfig("pod");
+  pod_ = RunPod(sandbox_);
+  id_ = StartContainer(pod_, ShellConfig("c", "while :; do echo line; sleep 0.1; done"), sandbox_);
+}
+
 }  // namespace crisp::test

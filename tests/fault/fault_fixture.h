@@ -40,6 +40,16 @@ class FaultTest : public PodTest {
   MisbehavingProgram monitor_;
 };
 
+// With a container that writes a line ten times a second.
+class WriterFaultTest : public FaultTest {
+ protected:
+  void StartWriter();
+
+  v1::PodSandboxConfig sandbox_;
+  std::string pod_;
+  std::string id_;
+};
+
 // Whether CRISP_FAULT_ALL is set: everything, not the sample that fits into CI's time.
 bool WantsAllFaults();
 // Which of `count` faults `place` gets in that sample: another one each day, or as CRISP_FAULT_SEED

@@ -57,13 +57,10 @@ class OldMonitor {
   std::thread thread_;  // last: it uses the others
 };
 
-class MonitorFaultTest : public FaultTest {
+class MonitorFaultTest : public WriterFaultTest {
  protected:
   void Start() {
-    sandbox_ = SandboxConfig("pod");
-    pod_ = RunPod(sandbox_);
-    id_ =
-        StartContainer(pod_, ShellConfig("c", "while :; do echo line; sleep 0.1; done"), sandbox_);
+    StartWriter();
     const std::string status = Must(ReadFile(Cat("/proc/", PidOf(id_), "/status")));
     monitor_ = std::atoi(status.c_str() + status.find("PPid:") + 5);
     ASSERT_GT(monitor_, 2);
@@ -87,9 +84,6 @@ class MonitorFaultTest : public FaultTest {
     LiveBeside();
   }
 
-  v1::PodSandboxConfig sandbox_;
-  std::string pod_;
-  std::string id_;
   pid_t monitor_ = 0;
 };
 

@@ -19,23 +19,10 @@ namespace {
 
 using testing::HasSubstr;
 
-class StreamFaultTest : public FaultTest {
+class StreamFaultTest : public WriterFaultTest {
  protected:
-  void Start() {
-    sandbox_ = SandboxConfig("pod");
-    pod_ = RunPod(sandbox_);
-    id_ =
-        StartContainer(pod_, ShellConfig("c", "while :; do echo line; sleep 0.1; done"), sandbox_);
-  }
   Result<std::string> ExecUrl(const std::vector<std::string>& command, Stdio stdio) {
-    v1::ExecRequest request;
-    request.set_container_id(id_);
-    for (const std::string& argument : command) request.add_cmd(argument);
-    request.set_stdin(stdio.in);
-    request.set_stdout(stdio.out);
-    request.set_stderr(stdio.err && !stdio.tty);
-    request.set_tty(stdio.tty);
-    return CRISP_TRY(client().Call(request)).url();
+    return test::ExecUrl(&client(), id_, command, stdio);
   }
   void ExpectExecWorks(Stdio stdio = {}) {
     StdioClient exec(ExecUrl({"echo", "works"}, stdio), stdio);
@@ -52,10 +39,6 @@ class StreamFaultTest : public FaultTest {
     const auto dir = DirFd::Open(daemon().Path(Cat("run/containers/", id_, "/execs")));
     return dir.ok() ? Must(dir->List()).size() : 0;
   }
-
-  v1::PodSandboxConfig sandbox_;
-  std::string pod_;
-  std::string id_;
 };
 
 // --- Exec ----------------------------------------------------------------------------------------
@@ -116,7 +99,7 @@ TEST_P(ExecStreamFaultTest, RuntimeMisbehaves) {
       {"flood 100000000", stdio_.tty, false},
       {"slow 300", true, false},
   };
-  Start();
+  StartWriter();
   for (const Fault& fault : faults) {
     const bool sampled = fault.sampled && (!stdio_.tty || fault.what[0] == 'c');
     if (sampled || WantsAllFaults()) Meet(fault.what, fault.works);
@@ -147,7 +130,7 @@ class AttachFaultTest : public StreamFaultTest {
 
 // New clients are told in time, those of before wait for what comes, and with SIGCONT all goes on.
 TEST_P(AttachFaultTest, MonitorIsStopped) {
-  Start();
+  StartWriter();
   const pid_t monitor = MonitorPid();
   ASSERT_GT(monitor, 2);
   StdioClient before(AttachUrl(), {});
@@ -247,7 +230,7 @@ class DaemonFaultTest : public StreamFaultTest {
 
 // Commands on record end, also one whose client had left it; the container runs on.
 TEST_P(DaemonFaultTest, IsKilledUnderOpenStreams) {
-  Start();
+  StartWriter();
   UniqueFd listener = Listen();
   Forward forward = Must(TryForward(listener));
   const Stdio stdio{.in = true};

@@ -41,14 +41,7 @@ class ExecStreamTest : public PodTest {
   }
 
   Result<std::string> ExecUrl(const std::vector<std::string>& command, Stdio stdio) {
-    v1::ExecRequest request;
-    request.set_container_id(id_);
-    for (const std::string& argument : command) request.add_cmd(argument);
-    request.set_stdin(stdio.in);
-    request.set_stdout(stdio.out);
-    request.set_stderr(stdio.err && !stdio.tty);
-    request.set_tty(stdio.tty);
-    return CRISP_TRY(client().Call(request)).url();
+    return test::ExecUrl(&client(), id_, command, stdio);
   }
   StdioClient Exec(const std::string& script, Stdio stdio = {}) {
     return StdioClient(ExecUrl({"sh", "-c", script}, stdio), stdio);

@@ -170,6 +170,18 @@ int StdioClient::exit_code() {
   return code;
 }
 
+Result<std::string> ExecUrl(CriClient* client, const std::string& container,
+                            const std::vector<std::string>& command, Stdio stdio) {
+  v1::ExecRequest request;
+  request.set_container_id(container);
+  for (const std::string& argument : command) request.add_cmd(argument);
+  request.set_stdin(stdio.in);
+  request.set_stdout(stdio.out);
+  request.set_stderr(stdio.err && !stdio.tty);
+  request.set_tty(stdio.tty);
+  return CRISP_TRY(client->Call(request)).url();
+}
+
 uint64_t Checksum(std::string_view data, uint64_t before) {
   for (const char c : data) {
     before = (before ^ static_cast<unsigned char>(c)) * 1099511628211u;

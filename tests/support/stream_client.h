@@ -12,10 +12,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/core/clock.h"
 #include "base/core/result.h"
 #include "base/core/unique_fd.h"
+#include "tests/support/cri_client.h"
 #include "tests/support/spdy_client.h"
 
 namespace crisp::test {
@@ -59,6 +61,10 @@ struct Stdio {
   bool err = true;
   bool tty = false;
 };
+
+// Of an Exec in this container.
+Result<std::string> ExecUrl(CriClient* client, const std::string& container,
+                            const std::vector<std::string>& command, Stdio stdio);
 
 class StdioClient {
  public:
