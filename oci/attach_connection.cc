@@ -3,6 +3,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <thread>
+
 #include "conmon/protocol.h"
 #include "oci/monitor_connection.h"
 #include "oci/monitor_files.h"
@@ -16,6 +18,21 @@ using conmon::MessageType;
 constexpr uint32_t kHelloRequest = 1;
 constexpr uint32_t kAttachRequest = 2;
 constexpr uint32_t kResizeRequest = 3;
+constexpr auto kConnectAgain = std::chrono::milliseconds(10);
+
+// Waits while the backlog is full: its monitor is busy, or somebody has stopped it. The kernel
+// tells of no room there.
+Result<UniqueFd> Connect(const std::string& state_dir, MonoTime deadline) {
+  for (;;) {
+    auto connected = ConnectToMonitor(state_dir);
+    if (connected.status().sys_errno() != EAGAIN) {
+      if (connected.status().code() != Code::kUnavailable) return connected;
+      return std::move(connected).status().WithCode(Code::kNotFound);
+    }
+    if (MonoNow() >= deadline) return DeadlineExceeded("the container's monitor does not answer");
+    std::this_thread::sleep_for(kConnectAgain);
+  }
+}
 
 // Waits for the answer to kAttach. What else comes before it is the answer to kHello, or events.
 Status AwaitAttached(int fd, MonoTime deadline) {
@@ -64,11 +81,7 @@ Result<std::unique_ptr<AttachConnection>> AttachConnection::Open(const std::stri
   if (streams.stdout_open) body.streams |= AttachBody::kStdout;
   if (streams.stderr_open) body.streams |= AttachBody::kStderr;
   if (body.streams == 0) return InvalidArgument("attach: no stream was asked for");
-  auto connected = ConnectToMonitor(state_dir);
-  if (connected.status().code() == Code::kUnavailable) {
-    return std::move(connected).status().WithCode(Code::kNotFound);
-  }
-  UniqueFd fd = CRISP_TRY(std::move(connected));
+  UniqueFd fd = CRISP_TRY(Connect(state_dir, deadline));
   conmon::HelloBody hello;
   hello.program = "crispd";
   CRISP_RETURN_IF_ERROR(

@@ -34,6 +34,7 @@ class AttachConnection {
   };
 
   // Connects to state_dir/monitor.sock and attaches. kNotFound: the monitor is gone.
+  // kDeadlineExceeded: it does not answer, or has not taken a connection for long.
   static Result<std::unique_ptr<AttachConnection>> Open(const std::string& state_dir,
                                                         Streams streams, MonoTime deadline);
 

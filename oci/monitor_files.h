@@ -20,7 +20,7 @@ namespace crisp::oci {
 
 Result<conmon::PidFile> ReadPidFile(const std::string& state_dir);
 // Connects to state_dir/monitor.sock, without waiting; the path may be of any length. kUnavailable:
-// a socket, but nobody listens.
+// a socket, but nobody listens, or (errno EAGAIN) who listens has no room for another connection.
 Result<UniqueFd> ConnectToMonitor(const std::string& state_dir);
 // A pidfd for exactly that process. A zombie is a process, too.
 Result<UniqueFd> OpenProcess(pid_t pid, uint64_t start_time);

@@ -1,6 +1,9 @@
 #include "oci/attach_connection.h"
 
+#include <vector>
+
 #include "fake_monitor.h"
+#include "oci/monitor_files.h"
 
 namespace crisp::oci {
 namespace {
@@ -128,6 +131,31 @@ TEST_F(AttachConnectionTest, NobodyThere) {
                 .status()
                 .code(),
             Code::kDeadlineExceeded);
+}
+
+// A monitor that was stopped, with so many clients waiting that the kernel takes no more of them.
+TEST_F(AttachConnectionTest, AFullBacklogIsWaitedFor) {
+  std::vector<UniqueFd> waiting;
+  auto client = ConnectToMonitor(monitor_.dir());
+  for (; client.ok(); client = ConnectToMonitor(monitor_.dir())) {
+    waiting.push_back(*std::move(client));
+    ASSERT_LT(waiting.size(), 1000u);
+  }
+  ASSERT_EQ(client.status().sys_errno(), EAGAIN);
+  const Status refused = AttachConnection::Open(monitor_.dir(), {true, true, true},
+                                                MonoNow() + std::chrono::milliseconds(50))
+                             .status();
+  ASSERT_EQ(refused.code(), Code::kDeadlineExceeded) << refused.ToString();
+  EXPECT_EQ(refused.message(), "the container's monitor does not answer");
+
+  std::thread goes_on([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    for (size_t i = 0; i < waiting.size(); ++i) monitor_.AcceptAndLeave();
+    monitor_.Serve();
+  });
+  auto opened = AttachConnection::Open(monitor_.dir(), {true, true, true}, Soon());
+  goes_on.join();
+  EXPECT_TRUE(opened.ok()) << opened.status().ToString();
 }
 
 }  // namespace

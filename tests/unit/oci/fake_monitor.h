@@ -59,6 +59,11 @@ class FakeMonitor {
     });
   }
   void AwaitServed() { thread_.join(); }
+  // Takes the client that has waited longest, and leaves it.
+  void AcceptAndLeave() const {
+    const UniqueFd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    EXPECT_TRUE(client.valid());
+  }
 
   // One packet, waiting two seconds for it; empty: none, or the end.
   std::string Receive() {
