@@ -1,11 +1,14 @@
 #include "image/pull_session.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/core/file.h"
 #include "base/failpoint.h"
@@ -17,6 +20,7 @@ namespace {
 
 constexpr int kSocketTimeoutSeconds = 30;  // for the rest of a message that has begun
 constexpr auto kExitTime = std::chrono::seconds(5);
+constexpr size_t kMaxLastWords = 500;
 
 // crisp-pull gets what libcurl reads for proxies and certificates, and what tests arm.
 std::vector<std::string> PullerEnvironment() {
@@ -63,6 +67,8 @@ PullSession::~PullSession() {
     reservations_.Leave(mailbox_);
     slots_.Leave(mailbox_);
   }
+  const std::string words = LastWords();
+  if (!words.empty()) log::Warning("crisp-pull wrote to its standard error", {{"text", words}});
   const Status status = RemoveTreeAt(directory_);
   if (!status.ok()) log::Warning("temporary directory of a pull stays", {{"error", status}});
 }
@@ -81,15 +87,18 @@ Status PullSession::AwaitTurn(const CancelToken& cancel) {
 Status PullSession::Start(const PullerRequest& request) {
   CRISP_RETURN_IF_ERROR(EnsureDirectory(directory_, 0700));
   FdPair sockets = CRISP_TRY(MakeSocketPair(SOCK_STREAM));
+  // Nobody reads it before the end: the pipe takes its 64 KiB, and further writes fail.
+  FdPair errors = CRISP_TRY(MakePipe(O_NONBLOCK));
   SpawnOptions spawn;
   spawn.argv = {options_.pull_binary};
   spawn.env = PullerEnvironment();
-  spawn.fds = {{2, 2}, {sockets.second.get(), kPullerSocketFd}};
+  spawn.fds = {{errors.second.get(), 2}, {sockets.second.get(), kPullerSocketFd}};
   spawn.working_directory = "/";
   spawn.new_session = true;
   spawn.cgroup_dirs = options_.cgroup_dirs;
   spawn.reaper = options_.reaper;
   child_ = CRISP_TRY(ChildProcess::Spawn(spawn));
+  errors_ = std::move(errors.first);
   SetTimeout(sockets.first.get());
   socket_.emplace(std::move(sockets.first));
   return socket_->Send(ToJson(request));
@@ -139,8 +148,29 @@ Status PullSession::Serve(const CancelToken& cancel) {
 Status PullSession::DescribeDeath() {
   const auto status = child_.Wait(MonoNow() + kExitTime);
   if (!status.ok()) return Broken("it closed its socket");
-  if (status->signal != 0) return Internal("crisp-pull was killed by signal ", status->signal);
-  return Internal("crisp-pull ended with code ", status->code, " before it was done");
+  std::string words = LastWords();
+  if (!words.empty()) words.insert(0, ": ");
+  if (status->signal != 0) {
+    return Internal("crisp-pull was killed by signal ", status->signal, words);
+  }
+  return Internal("crisp-pull ended with code ", status->code, " before it was done", words);
+}
+
+std::string PullSession::LastWords() {
+  std::string text;
+  std::array<char, 4096> chunk;
+  // Bounded: what has left it may still write.
+  while (errors_ && text.size() < (64u << 10)) {
+    const ssize_t n = ::read(errors_.get(), chunk.data(), chunk.size());
+    if (n <= 0) break;
+    text.append(chunk.data(), static_cast<size_t>(n));
+  }
+  errors_.Reset();
+  text = Trim(text);
+  if (text.size() > kMaxLastWords) text.erase(0, text.size() - kMaxLastWords);
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; }, ' ');
+  return text;
 }
 
 Status PullSession::HandleMessage(const Json& message) {

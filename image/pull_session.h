@@ -5,7 +5,8 @@
 //          store, and collects the images that it reports. Nothing is published here.
 // Threads: Run blocks its caller; one call per object.
 // Errors:  crisp-pull's own; kCancelled/kDeadlineExceeded from the token; kInternal when the
-//          process dies or breaks the protocol.
+//          process dies (with the end of what it wrote to its standard error, which goes nowhere
+//          else) or breaks the protocol.
 // After the object's end the process is dead and its directory gone; layers stay only if somebody
 // else holds them (the caller's NewImages do).
 #ifndef CRISP_IMAGE_PULL_SESSION_H_
@@ -79,6 +80,8 @@ class PullSession {
   void ReportProgress();
   Status SendAnswer(const LayerAnswer& answer);
   Status DescribeDeath();
+  // The end of what it wrote to its standard error, in one line; once, when it has ended.
+  std::string LastWords();
   Result<std::string> OwnDirectory(const std::string& name) const;
 
   ImageStore& store_;
@@ -89,6 +92,7 @@ class PullSession {
   MailboxPtr mailbox_;
   ChildProcess child_;
   std::optional<FrameSocket> socket_;
+  UniqueFd errors_;  // its standard error: a bounded pipe, not ours
   size_t held_slots_ = 1;
   std::optional<PullPace> pace_;  // of what waits for a network
   bool slow_ = false;

@@ -312,6 +312,29 @@ TEST_F(PullTest, KilledHalfWay) {
   EXPECT_EQ(FileInImage(made.id(), "etc/a"), "three");
 }
 
+// Whatever a library writes there: it must not fill the daemon's log.
+TEST_F(PullTest, WhatThePullerWritesToStandardErrorIsBoundedAndSaysWhyItDied) {
+  options_.pull_binary = dir_ / "crisp-pull";
+  const auto pull_with = [this](const std::string& command) {
+    // It has read its request before it dies.
+    const std::string script = "#!/bin/sh\ndd bs=1M count=1 <&3 >/dev/null 2>&1\n" + command;
+    EXPECT_TRUE(WriteFile(options_.pull_binary, script, 0755).ok());
+    OpenService();
+    testing::internal::CaptureStderr();
+    const auto result = Pull(Name("app:v1"));
+    service_.reset();
+    EXPECT_THAT(testing::internal::GetCapturedStderr(), Not(HasSubstr("corrupted")));
+    EXPECT_EQ(result.status().code(), Code::kInternal);
+    EXPECT_LT(result.status().message().size(), 1000u);
+    return result.status().message();
+  };
+  EXPECT_THAT(pull_with("printf 'malloc():\\ncorrupted\\033[1m' >&2; exit 7"),
+              HasSubstr("ended with code 7 before it was done: malloc(): corrupted [1m"));
+  EXPECT_THAT(pull_with("yes corrupted | head -c 1000000 >&2; kill -6 $$"),
+              AllOf(HasSubstr("signal 6: "), HasSubstr("corrupted corrupted")));
+  EXPECT_THAT(pull_with("exit 1"), testing::EndsWith("ended with code 1 before it was done"));
+}
+
 TEST_F(PullTest, ThePullerHasGivenUpWhatItDoesNotNeed) {
   const MadeImage made = ThreeKinds();
   Put(registry_, made);
