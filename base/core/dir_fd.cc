@@ -62,9 +62,8 @@ class TreeRemover {
   static Status Remove(int parent, const std::string& name) {
     if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return OkStatus();
     if (errno != EISDIR && errno != EPERM && errno != EBUSY) return Errno("remove ", name);
-    const int unlink_errno = errno;
-    auto dir = OpenChild(parent, name, unlink_errno);
-    if (!dir.ok()) return std::move(dir).status();
+    const auto dir = OpenChild(parent, name, errno);
+    if (!dir.ok()) return OkIfGone(dir.status());
     TreeRemover remover(dir->get());
     do {
       remover.moved_up_ = false;
@@ -90,6 +89,11 @@ class TreeRemover {
       return ErrnoStatus(unlink_errno, Cat("remove ", name));
     }
     return dir;
+  }
+
+  // Somebody else removes the tree, too.
+  static Status OkIfGone(const Status& status) {
+    return status.sys_errno() == ENOENT ? OkStatus() : status;
   }
 
   static Status RemoveEmpty(int parent, const std::string& name) {
@@ -129,9 +133,10 @@ class TreeRemover {
   Status RemoveEntry(int parent, const std::string& name, int depth) {
     if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return OkStatus();
     if (errno != EISDIR && errno != EPERM && errno != EBUSY) return Errno("remove ", name);
-    UniqueFd child = CRISP_TRY(OpenChild(parent, name, errno));
+    const auto child = OpenChild(parent, name, errno);
+    if (!child.ok()) return OkIfGone(child.status());
     if (depth >= kMaxDepth) return MoveUp(parent, name);
-    CRISP_RETURN_IF_ERROR(RemoveContents(child.get(), depth + 1).Wrap(name));
+    CRISP_RETURN_IF_ERROR(RemoveContents(child->get(), depth + 1).Wrap(name));
     return RemoveEmpty(parent, name);
   }
 

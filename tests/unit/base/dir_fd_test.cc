@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <thread>
+#include <vector>
 
 #include "base/core/mount.h"
 #include "temp_dir.h"
@@ -101,6 +103,20 @@ TEST(DirFdTest, RemoveTreeAtPath) {
   EXPECT_TRUE(RemoveTreeAt(dir / "missing/a").ok());
   EXPECT_EQ(RemoveTreeAt("name").code(), Code::kInvalidArgument);
   EXPECT_EQ(RemoveTreeAt(dir.path() + "/").code(), Code::kInvalidArgument);
+}
+
+// Each of them finds directories that the others remove before they are opened.
+TEST(DirFdTest, SeveralMayRemoveATree) {
+  TempDir dir;
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(EnsureDirectory(Cat(dir / "tree/", i, "/a")).ok());
+  std::array<Status, 4> removed;
+  std::vector<std::thread> threads;
+  for (Status& status : removed) {
+    threads.emplace_back([&] { status = RemoveTreeAt(dir / "tree"); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const Status& status : removed) EXPECT_TRUE(status.ok()) << status.ToString();
+  EXPECT_FALSE(PathExists(dir / "tree"));
 }
 
 TEST(DirFdTest, TreesDeeperThanAnyPathAreRemoved) {
