@@ -1,11 +1,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <set>
+#include <thread>
 
+#include "base/core/mount.h"
 #include "oci/spec_parts.h"
 #include "test_rootfs.h"
 
@@ -108,6 +114,43 @@ TEST_F(DevicesTest, DirectoryMeansAllBelow) {
       EXPECT_EQ(device.major, 226);
     }
   }
+}
+
+// Hot plugging: a directory that was removed after its name was read ends nothing but itself.
+TEST_F(DevicesTest, DirectoriesThatVanishMeanwhile) {
+  const std::string top = files_.path() + "/dri";
+  std::filesystem::create_directories(top);
+  std::filesystem::create_directories(files_.path() + "/removed");
+  std::set<std::string> nodes;
+  Status prepared;
+  Result<Spec> spec = NotFound("not built");
+  // On a thread of its own, so that the mounts are in a namespace that ends with it.
+  std::thread thread([&] {
+    prepared = ::unshare(CLONE_FS | CLONE_NEWNS) == 0 ? OkStatus() : Errno("unshare");
+    if (prepared.ok()) prepared = Mount("none", "/", "", MS_REC | MS_PRIVATE, "");
+    // Nodes before and after each directory, in whatever order they are read.
+    for (int i = 0; i < 8 && prepared.ok(); ++i) {
+      const std::string node = Cat("card", i), gone = Cat(top, "/gone", i);
+      nodes.insert("/dev/dri/" + node);
+      if (::mknod(Cat(top, "/", node).c_str(), S_IFCHR | 0600, makedev(226, i)) != 0) {
+        prepared = Errno("mknod");
+      }
+      std::filesystem::create_directory(gone);
+      if (prepared.ok()) prepared = BindMount(files_.path() + "/removed", gone);
+    }
+    if (prepared.ok() && ::rmdir((files_.path() + "/removed").c_str()) != 0) {
+      prepared = Errno("rmdir");
+    }
+    if (!prepared.ok()) return;
+    request_.devices = {{"/dev/dri", top, "rw"}};
+    spec = Build();
+  });
+  thread.join();
+  if (!prepared.ok()) GTEST_SKIP() << "needs root: " << prepared.ToString();
+  ASSERT_TRUE(spec.ok()) << spec.status().ToString();
+  std::set<std::string> found;
+  for (const Device& device : spec->devices) found.insert(device.path);
+  EXPECT_EQ(found, nodes);
 }
 
 TEST_F(DevicesTest, OfTheConfiguration) {
