@@ -153,6 +153,9 @@ Status PullSession::DescribeDeath() {
   if (status->signal != 0) {
     return Internal("crisp-pull was killed by signal ", status->signal, words);
   }
+  if (status->code == kPullerOutOfMemory) {
+    return ResourceExhausted("crisp-pull needed more memory than it may use", words);
+  }
   return Internal("crisp-pull ended with code ", status->code, " before it was done", words);
 }
 

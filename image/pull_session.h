@@ -6,7 +6,7 @@
 // Threads: Run blocks its caller; one call per object.
 // Errors:  crisp-pull's own; kCancelled/kDeadlineExceeded from the token; kInternal when the
 //          process dies (with the end of what it wrote to its standard error, which goes nowhere
-//          else) or breaks the protocol.
+//          else) or breaks the protocol, kResourceExhausted when it needed too much memory.
 // After the object's end the process is dead and its directory gone; layers stay only if somebody
 // else holds them (the caller's NewImages do).
 #ifndef CRISP_IMAGE_PULL_SESSION_H_

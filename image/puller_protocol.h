@@ -43,6 +43,8 @@ namespace crisp::image {
 
 inline constexpr int kPullerSocketFd = 3;
 inline constexpr int kPullerProtocolVersion = 5;
+// crisp-pull's exit code when it needed more than it may use (pull/memory_limit.h).
+inline constexpr int kPullerOutOfMemory = 3;
 
 class FrameSocket {
  public:

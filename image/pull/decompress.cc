@@ -2,8 +2,10 @@
 
 #include <isa-l/igzip_lib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -132,7 +134,9 @@ class ZstdContexts {
 class Unzstd {
  public:
   explicit Unzstd(BufferRing& ring) : context_(ZstdContexts::Take()), out_(ring) {
-    ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kMaxZstdWindowLog);
+    if (context_) {
+      ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kMaxZstdWindowLog);
+    }
   }
   Unzstd(Unzstd&&) = default;
   ~Unzstd() {
@@ -140,12 +144,16 @@ class Unzstd {
   }
 
   Status Feed(Bytes bytes) {
+    if (!context_) return ErrnoStatus(ENOMEM, "zstd");
     ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};
     bool more_output = false;
     while (in.pos < in.size || more_output) {
       const std::span<uint8_t> room = CRISP_TRY(out_.Room());
       ZSTD_outBuffer out{room.data(), room.size(), 0};
       const size_t left = ZSTD_decompressStream(context_.get(), &out, &in);
+      if (ZSTD_getErrorCode(left) == ZSTD_error_memory_allocation) {
+        return ErrnoStatus(ENOMEM, "zstd: make a window");
+      }
       if (ZSTD_isError(left)) {
         return DataLoss("zstd: the data is corrupt: ", ZSTD_getErrorName(left));
       }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 
 namespace crisp::image {
 namespace {
@@ -161,6 +162,8 @@ Status FromCurl(CURLcode code, const char* detail, int stall_seconds) {
                     Cat("nothing or too little came for ", stall_seconds, " s"), ETIMEDOUT);
     case CURLE_UNSUPPORTED_PROTOCOL:
       return InvalidArgument("not an http or https address, or a redirect to something else");
+    case CURLE_OUT_OF_MEMORY:
+      return ErrnoStatus(ENOMEM, "libcurl");
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
     case CURLE_PARTIAL_FILE:

@@ -7,6 +7,7 @@
 #include "image/pull/hasher.h"
 #include "image/pull/image_export.h"
 #include "image/pull/layer_set.h"
+#include "image/pull/memory_limit.h"
 #include "image/pull/source_image.h"
 #include "image/pull/tree_record.h"
 #include "image/store_paths.h"
@@ -130,8 +131,9 @@ Status Serve(DaemonLink& daemon, const PullerRequest& request) {
 Status RunPuller(DaemonLink& daemon, const Status& ready) {
   auto request = daemon.ReceiveRequest();
   if (!request.ok()) return std::move(request).status();
+  Status status = ready.ok() ? LimitMemory(request->parallel_layers) : ready;
   daemon.StartReceiving();
-  const Status status = ready.ok() ? Serve(daemon, *request) : ready;
+  if (status.ok()) status = Serve(daemon, *request);
   CRISP_RETURN_IF_ERROR(daemon.Send(status.ok() ? Json{{"type", "done"}} : ErrorToJson(status)));
   return status;
 }

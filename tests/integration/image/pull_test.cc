@@ -339,10 +339,14 @@ TEST_F(PullTest, ThePullerHasGivenUpWhatItDoesNotNeed) {
   const MadeImage made = ThreeKinds();
   Put(registry_, made);
   std::string status;
+  std::string limits;
   registry_.SetHook([&](const FakeRequest& request) -> std::optional<FakeResponse> {
     if (request.target.find(Sha256(made.layers[0].blob)) == std::string::npos) return std::nullopt;
-    const auto text = ReadFile("/proc/" + std::to_string(FindPuller()) + "/status");
+    const std::string process = "/proc/" + std::to_string(FindPuller());
+    const auto text = ReadFile(process + "/status");
     if (text.ok()) status = *text;
+    const auto table = ReadFile(process + "/limits");
+    if (table.ok()) limits = *table;
     return std::nullopt;
   });
   ASSERT_TRUE(Pull(Name("app:v1")).ok());
@@ -354,7 +358,36 @@ TEST_F(PullTest, ThePullerHasGivenUpWhatItDoesNotNeed) {
   ASSERT_NE(at, std::string::npos);
   // CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID; SYS_ADMIN, MKNOD, SETFCAP.
   EXPECT_EQ(std::stoull(status.substr(at + label.size(), 16), nullptr, 16) & ~0x8820001fULL, 0u);
+#ifndef CRISP_NO_FILTER
+  EXPECT_THAT(limits, HasSubstr(" 1879048192 "));  // 1 GiB and three times 256 MiB
+#endif
 }
+
+#ifndef CRISP_NO_FILTER
+// Under a lower limit, which stays: its config is 7 MiB of JSON and 170 MiB of values.
+TEST_F(PullTest, AnImageThatNeedsTooMuchMemoryIsAnErrorOfItsPull) {
+  MadeImage made = ThreeKinds();
+  std::string values;
+  for (int i = 0; i < 2'500'000; ++i) values += "[],";
+  made.config.insert(1, "\"x\":[" + values + "0],");
+  Json manifest = Json::parse(made.manifest);
+  manifest["config"] = DescriptorOf(made.config, "application/vnd.oci.image.config.v1+json");
+  made.manifest = manifest.dump();
+  Put(registry_, made);
+  const std::string wrapper = dir_ / "crisp-pull";
+  const std::string script = "#!/bin/sh\nulimit -d 163840\nexec " + options_.pull_binary + "\n";
+  ASSERT_TRUE(WriteFile(wrapper, script, 0755).ok());
+  options_.pull_binary = wrapper;
+  options_.parallel_layers = 1;  // whose threads' stacks count
+  OpenService();
+  const auto pulled = Pull(Name("app:v1"));
+  EXPECT_EQ(pulled.status().code(), Code::kResourceExhausted) << pulled.status().ToString();
+  EXPECT_THAT(pulled.status().message(), HasSubstr("more memory than it may use"));
+  EXPECT_EQ(SettledCounts({}), StoreCounts{});
+  Put(registry_, ThreeKinds());  // an honest one has enough
+  EXPECT_TRUE(Pull(Name("app:v1")).ok());
+}
+#endif
 
 TEST_F(PullTest, TokenServer) {
   const MadeImage made = ThreeKinds();
