@@ -3,8 +3,8 @@
 // Persistence: SQLite in WAL mode. What removes something is committed with synchronous=FULL before
 //           any directory goes away. What adds something is committed with NORMAL: its files are
 //           not on disk yet either, and after a power cut both are dropped (a layer row says in
-//           which boot it was written and whether a syncfs came after it). An fsync there would
-//           wait for the write-back of the whole image.
+//           which boot it was written and whether a syncfs came after it; an image's own files
+//           are synced before). An fsync there would wait for the write-back of the whole image.
 // Schema:   version 2 in `user_version`:
 //             images(id, listed, chain_id, content_bytes, created_ns, config)
 //             image_layers(image_id, position, layer_key)       position 0 is the bottom

@@ -9,7 +9,8 @@
 // Errors:  name the image or layer. After a failed PublishImages nothing is visible; layers stay as
 //          long as the caller holds them.
 // Power cuts: a background syncfs marks layers durable. At Open, layers of an earlier boot that are
-//          not durable are dropped with the images that need them.
+//          not durable are dropped with the images that need them. Images' own files are on disk
+//          before they are published (pull/puller.cc).
 // Losses:  at Open, a layer without its directory counts as quarantined, an image without its files
 //          as damaged: what runs can still be acquired. Images that nobody acquired before
 //          AllowDeletion() are dropped.
@@ -48,7 +49,7 @@ struct StoreOptions {
 // An image whose layers are all in the store.
 struct NewImage {
   ImageReport report;
-  std::string source_dir;        // absolute: config.json, manifest.json; moved away
+  std::string source_dir;        // absolute: config.json, manifest.json, synced; moved away
   std::vector<NameRow> names;    // image_id is the report's
   std::vector<LayerPtr> layers;  // bottom first
   std::string chain_id;

@@ -5,12 +5,14 @@
 // at any time: the daemon removes its directory.
 #include <malloc.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 
+#include "base/failpoint.h"
 #include "image/pull/confinement.h"
 #include "image/pull/daemon_link.h"
 #include "image/pull/http_client.h"
@@ -39,6 +41,10 @@ int main(int argc, char**) {
   struct stat info;
   if (argc > 1 || ::fstat(crisp::image::kPullerSocketFd, &info) != 0 || !S_ISSOCK(info.st_mode)) {
     return Say("crisp-pull is started by crispd, not by hand\n", 2);
+  }
+  if (const char* armed = ::getenv("CRISP_FAILPOINTS")) {  // as crispd's
+    const crisp::Status status = crisp::failpoint::Arm(armed);
+    if (!status.ok()) return Say(status.message() + "\n", 2);
   }
   ::signal(SIGPIPE, SIG_IGN);
   ::umask(0);  // modes are the archive's

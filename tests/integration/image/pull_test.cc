@@ -389,6 +389,18 @@ TEST_F(PullTest, AnImageThatNeedsTooMuchMemoryIsAnErrorOfItsPull) {
 }
 #endif
 
+// After a power cut its row, written later, could be there without them.
+TEST_F(PullTest, AnImageWhoseOwnFilesAreNotOnDiskIsNotPublished) {
+  Put(registry_, ThreeKinds());
+  ::setenv("CRISP_FAILPOINTS", "image.files.sync=error:the disk has gone", 1);  // crisp-pull's
+  const auto pulled = Pull(Name("app:v1"));
+  ::unsetenv("CRISP_FAILPOINTS");
+  EXPECT_THAT(pulled.status().message(), HasSubstr("the disk has gone"));
+  EXPECT_EQ(SettledCounts({}), StoreCounts{});
+  EXPECT_TRUE(service().List().empty());
+  EXPECT_TRUE(Pull(Name("app:v1")).ok());
+}
+
 TEST_F(PullTest, TokenServer) {
   const MadeImage made = ThreeKinds();
   Put(registry_, made);
