@@ -249,6 +249,7 @@ class Recovery {
   }
 
   static bool HasNamespaces(const Sandbox& sandbox) {
+    if (!PathExists(sandbox.paths().namespaces())) return false;  // stopped
     const auto pinned = [](const std::string& path) {
       auto mounted = IsMountPoint(path);
       return mounted.ok() && *mounted;

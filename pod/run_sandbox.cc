@@ -195,8 +195,12 @@ const StepTable<SandboxContext>& RunSandboxTable() {
   return kTable;
 }
 
+// The directory of the namespaces goes last. Of a pod without namespaces of its own nothing else
+// tells the next start that it was stopped where the row could not be written, and to remove needs
+// no room.
 Status ReleaseSandbox(SandboxContext& context) {
-  return UndoSteps(RunSandboxTable(), context, kFirstReleasedAtStop, kSteps.size());
+  CRISP_RETURN_IF_ERROR(UndoSteps(RunSandboxTable(), context, kFirstReleasedAtStop, kSteps.size()));
+  return RemoveTreeAt(context.sandbox->paths().namespaces());
 }
 
 Status DestroySandbox(SandboxContext& context) {

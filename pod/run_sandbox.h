@@ -26,7 +26,7 @@ struct SandboxContext {
 
 const StepTable<SandboxContext>& RunSandboxTable();
 
-// Undoes what StopPodSandbox gives up: processes, network, namespaces, mounts.
+// Undoes what StopPodSandbox gives up: processes, network, namespaces with their directory, mounts.
 Status ReleaseSandbox(SandboxContext& context);
 // Undoes everything that is not undone yet.
 Status DestroySandbox(SandboxContext& context);

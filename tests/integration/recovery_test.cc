@@ -16,7 +16,14 @@
 namespace crisp::test {
 namespace {
 
-class RecoveryTest : public PodTest {};
+class RecoveryTest : public PodTest {
+ protected:
+  // The daemon's, while it does not run.
+  std::unique_ptr<Database> OpenPods() {
+    constexpr std::array<std::string_view, 3> kKnown = {"", "", ""};
+    return Must(Database::Open(Cat(daemon().root(), "/pods.db"), Durability::kNormal, kKnown));
+  }
+};
 
 TEST_P(RecoveryTest, ARunningContainerIsReadopted) {
   auto sandbox = SandboxConfig("pod");
@@ -220,6 +227,24 @@ TEST_P(RecoveryTest, ARebootThatKeepsTheStateDirectory) {
   EXPECT_EQ(Must(ReadFile(file)), now);
 }
 
+// On a full disk a pod is stopped though its row cannot be written; then this pod has nothing but a
+// directory to tell of it.
+TEST_P(RecoveryTest, AStopThatWasNotWritten) {
+  auto sandbox = SandboxConfig("pod");
+  auto* options = sandbox.mutable_linux()->mutable_security_context()->mutable_namespace_options();
+  options->set_network(v1::NODE);
+  options->set_ipc(v1::NODE);
+  const std::string pod = RunPod(sandbox);
+  KillAndRestart();
+  EXPECT_EQ(PodStatusOf(pod).state(), v1::SANDBOX_READY);
+  EXPECT_THAT(TryStopPod(pod), IsOk());
+  ASSERT_THAT(daemon().StopGracefully(), IsOk());
+  // SandboxState::kReady
+  ASSERT_THAT(OpenPods()->Execute("UPDATE sandboxes SET state = 1"), IsOk());
+  ASSERT_THAT(daemon().Start(), IsOk());
+  EXPECT_EQ(PodStatusOf(pod).state(), v1::SANDBOX_NOTREADY);
+}
+
 // What needs the runtime says why it cannot be, and all of the pod can still go.
 TEST_P(RecoveryTest, AHandlerThatIsNotConfiguredAnyMore) {
   ASSERT_THAT(EnsureDirectory(daemon().Path("conf.d")), IsOk());
@@ -251,8 +276,7 @@ TEST_P(RecoveryTest, ARowWithoutSandboxIsDropped) {
   CreateContainer(pod, ContainerConfig("c", {"top"}), sandbox);
   ASSERT_THAT(daemon().StopGracefully(), IsOk());
   {
-    constexpr std::array<std::string_view, 3> kKnown = {"", "", ""};
-    auto db = Must(Database::Open(Cat(daemon().root(), "/pods.db"), Durability::kNormal, kKnown));
+    const auto db = OpenPods();
     const std::string nobody(64, 'f');
     for (const std::string& sql :
          {std::string("CREATE TEMP TABLE orphan AS SELECT * FROM containers"),

@@ -1,4 +1,4 @@
-// What a start of the daemon makes of networks whose sandbox it does not know.
+// What a start of the daemon makes of what it finds: rows, directories, networks.
 #include "pod/recovery.h"
 
 #include <fcntl.h>
@@ -7,9 +7,12 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include <map>
+
 #include "base/core/dir_fd.h"
 #include "base/lane.h"
 #include "pod/created_at.h"
+#include "pod/run_sandbox.h"
 #include "pod_fixtures.h"
 
 namespace crisp::pod {
@@ -119,6 +122,30 @@ TEST_F(RecoveryTest, ANetworkThatCannotBeDeletedKeepsNoDaemonFromStarting) {
   network_.del_status = Internal("a plugin fails");
   EXPECT_TRUE(Recovered().ok());
   EXPECT_EQ(network_.deleted.size(), 2u);
+}
+
+// On a full disk a pod is stopped though its row stays as it was; one that has no namespaces of its
+// own leaves nothing else.
+TEST_F(RecoveryTest, AStopThatWasNotWritten) {
+  std::map<bool, SandboxId> ids;
+  for (const bool stopped : {false, true}) {
+    SandboxRow row = MakeSandboxRow(stopped ? "stopped" : "ready", SandboxId::MakeRandom().str());
+    v1::NamespaceOption& options =
+        *row.config.mutable_linux()->mutable_security_context()->mutable_namespace_options();
+    options.set_network(v1::NODE);
+    options.set_ipc(v1::NODE);
+    options.set_pid(v1::CONTAINER);
+    ASSERT_TRUE(env_->db->Put(row).ok());
+    ids[stopped] = row.id;
+    auto sandbox = std::make_shared<Sandbox>(row, nullptr, env_->roots, &lane_);
+    ASSERT_TRUE(EnsureDirectory(sandbox->paths().namespaces()).ok());
+    SandboxContext context{*env_, sandbox};
+    const Status released = stopped ? ReleaseSandbox(context) : OkStatus();
+    EXPECT_TRUE(released.ok()) << released.ToString();
+  }
+  ASSERT_TRUE(Recovered().ok());
+  EXPECT_EQ(env_->registry.GetSandbox(ids[true].str()).value()->state(), SandboxState::kNotReady);
+  EXPECT_EQ(env_->registry.GetSandbox(ids[false].str()).value()->state(), SandboxState::kReady);
 }
 
 // File systems take the time of the kernel's last tick.
