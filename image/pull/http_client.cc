@@ -152,6 +152,27 @@ void SetOptions(const HttpRequest& request, int stall_seconds, Transfer* transfe
   }
 }
 
+using UrlPtr = std::unique_ptr<CURLU, void (*)(CURLU*)>;
+
+// The Location header of an answer of which not all was read: libcurl gives it only behind the end.
+// Empty when there is none. Whether it may be followed is FollowRedirect's business.
+std::string LocationOf(const HttpRequest& request, const HttpResponse& response) {
+  const std::string location = response.Header("location");
+  if (response.status < 300 || response.status >= 400 || location.empty()) return {};
+  const UrlPtr url(curl_url(), curl_url_cleanup);
+  char* text = nullptr;
+  std::string out;
+  // Set twice: the second may be relative to the first.
+  if (curl_url_set(url.get(), CURLUPART_URL, request.url.c_str(), 0) == CURLUE_OK &&
+      curl_url_set(url.get(), CURLUPART_URL, location.c_str(), CURLU_NON_SUPPORT_SCHEME) ==
+          CURLUE_OK &&
+      curl_url_get(url.get(), CURLUPART_URL, &text, 0) == CURLUE_OK) {
+    out = text;
+  }
+  curl_free(text);
+  return out;
+}
+
 Status FromCurl(CURLcode code, const char* detail, int stall_seconds) {
   const std::string text = *detail != 0 ? detail : curl_easy_strerror(code);
   switch (code) {
@@ -193,7 +214,8 @@ Result<HttpResponse> HttpClient::PerformOnce(const HttpRequest& request, std::st
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &transfer.response.status);
   const char* target = nullptr;  // absolute; belongs to the handle
   curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &target);
-  redirect->assign(target != nullptr ? target : "");
+  *redirect = target != nullptr ? target : "";
+  if (transfer.enough) *redirect = LocationOf(request, transfer.response);
   // The error buffer lives on this stack.
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, nullptr);
   if (!transfer.failure.ok()) return std::move(transfer.failure);
@@ -241,7 +263,7 @@ Status FollowRedirect(const std::string& origin, const std::string& target, Http
 }
 
 std::string OriginOf(const std::string& url) {
-  const std::unique_ptr<CURLU, void (*)(CURLU*)> parsed(curl_url(), curl_url_cleanup);
+  const UrlPtr parsed(curl_url(), curl_url_cleanup);
   if (curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), CURLU_NON_SUPPORT_SCHEME) !=
       CURLUE_OK) {
     return {};

@@ -10,8 +10,7 @@
 //           (errno ECONNRESET: worth another try), kDeadlineExceeded (errno ETIMEDOUT) when nothing
 //           came for the stall time, kCancelled by `stop`, kResourceExhausted when a body is larger
 //           than allowed or memory is out. An HTTP status of 300 or more is not an error here; what
-//           is longer than 64 KiB of its body is not read, and a redirect with such a body is not
-//           followed.
+//           is longer than 64 KiB of its body is not read.
 // Secrets:  neither credentials nor query strings are part of any message.
 #ifndef CRISP_IMAGE_PULL_HTTP_CLIENT_H_
 #define CRISP_IMAGE_PULL_HTTP_CLIENT_H_

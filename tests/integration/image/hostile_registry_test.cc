@@ -169,7 +169,13 @@ TEST_F(HostileRegistry, EndlessBodyOfAnError) {
   Answer(LayerPath(0), Endless(403));
   Fails(Code::kPermissionDenied, "HTTP 403");
   FakeResponse redirect = Endless(307);
-  redirect.headers = {"Location: /v2/app/manifests/other"};
+  redirect.headers = {"Location: other"};  // followed all the same
+  Answer("/manifests/v1", redirect);
+  Fails(Code::kNotFound, "HTTP 404");
+  redirect.headers = {"Location: file:///etc/passwd"};
+  Answer("/manifests/v1", redirect);
+  Fails(Code::kInvalidArgument, "http");
+  redirect.headers.clear();
   Answer("/manifests/v1", redirect);
   Fails(Code::kUnknown, "HTTP 307");
   registry_.SetHook([&](const FakeRequest& request) -> std::optional<FakeResponse> {
@@ -179,6 +185,16 @@ TEST_F(HostileRegistry, EndlessBodyOfAnError) {
     return denied;
   });
   Fails(Code::kUnauthenticated, "token server");
+}
+
+TEST_F(HostileRegistry, RedirectWithALongBody) {
+  FakeResponse redirect;
+  redirect.status = 307;
+  redirect.headers = {"Location: /v2/app/manifests/" + made_.digest()};
+  redirect.body = std::string(100'000, 'x');
+  Answer("/manifests/v1", redirect);
+  const auto pulled = Pull(registry_.host() + "/app:v1");
+  EXPECT_TRUE(pulled.ok()) << pulled.status().ToString();
 }
 
 TEST_F(HostileRegistry, SlowLoris) {
