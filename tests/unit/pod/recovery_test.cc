@@ -7,9 +7,11 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include <array>
 #include <map>
 
 #include "base/core/dir_fd.h"
+#include "base/database.h"
 #include "base/lane.h"
 #include "pod/created_at.h"
 #include "pod/run_sandbox.h"
@@ -74,17 +76,41 @@ class RecoveryTest : public ::testing::Test {
     std::string pattern = ::testing::TempDir() + "crisp-recovery-XXXXXX";
     ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
     directory_ = pattern;
+    ASSERT_TRUE(EnsureDirectory(directory_ + "/root").ok());
+    ASSERT_TRUE(EnsureDirectory(directory_ + "/state").ok());
+    Reopen();
+  }
+  // As another daemon after this one.
+  void Reopen() {
+    env_.reset();
     Options options;
     options.root = directory_ + "/root";
     options.state = directory_ + "/state";
     options.images = &images_;
     options.network = &network_;
-    ASSERT_TRUE(EnsureDirectory(options.root).ok());
-    ASSERT_TRUE(EnsureDirectory(options.state).ok());
     options.work_lane = &lane_;
+    options.cgroup_layout = &layout_;
+    options.default_cgroup_parent = "/crisp-unit";
     env_ = std::make_unique<Environment>(std::move(options));
     env_->layer_quotas = std::move(LayerQuotas::Open(env_->roots.root, {})).value();
-    env_->db = std::move(StateDb::Open(directory_ + "/root/pods.db")).value();
+    OpenDb();
+  }
+  void OpenDb() {
+    auto opened = StateDb::Open(directory_ + "/root/pods.db");
+    ASSERT_TRUE(opened.ok()) << opened.status().ToString();
+    env_->db = std::move(opened).value();
+  }
+  void Execute(const std::string& sql) {
+    env_->db.reset();  // exclusive: one at a time
+    {
+      // The schema is there already: pseudo migrations say that it is known.
+      constexpr std::array<std::string_view, 3> kKnown = {"", "", ""};
+      auto raw = Database::Open(directory_ + "/root/pods.db", Durability::kNormal, kKnown);
+      ASSERT_TRUE(raw.ok()) << raw.status().ToString();
+      const Status done = (*raw)->Execute(sql);
+      EXPECT_TRUE(done.ok()) << done.ToString();
+    }
+    OpenDb();
   }
   void TearDown() override {
     env_.reset();
@@ -101,6 +127,7 @@ class RecoveryTest : public ::testing::Test {
   Lane lane_{"work", 1, 100, &telemetry_};
   NoImages images_;
   CachedNetworks network_;
+  CgroupLayout layout_;  // no hierarchies
   std::string directory_;
   std::unique_ptr<Environment> env_;
 };
@@ -146,6 +173,48 @@ TEST_F(RecoveryTest, AStopThatWasNotWritten) {
   ASSERT_TRUE(Recovered().ok());
   EXPECT_EQ(env_->registry.GetSandbox(ids[true].str()).value()->state(), SandboxState::kNotReady);
   EXPECT_EQ(env_->registry.GetSandbox(ids[false].str()).value()->state(), SandboxState::kReady);
+}
+
+// A half-made object keeps its name until its row is gone: with a second row of that name the next
+// start could list one of the two only.
+TEST_F(RecoveryTest, AHalfMadeOneIsListedWhileItsRowIsThere) {
+  SandboxRow pod = MakeSandboxRow("p", SandboxId::MakeRandom().str());
+  ASSERT_TRUE(env_->db->Put(pod).ok());
+  SandboxRow half_pod = MakeSandboxRow("half", SandboxId::MakeRandom().str());
+  half_pod.state = SandboxState::kCreating;
+  ASSERT_TRUE(env_->db->Put(half_pod).ok());
+  ContainerRow half = MakeContainerRow("c", std::string(64, 'a'));
+  half.sandbox = pod.id;
+  half.state = ContainerState::kCreating;
+  ASSERT_TRUE(env_->db->Put(half).ok());
+  for (const bool refused : {true, false}) {
+    SCOPED_TRACE(refused ? "rows cannot be deleted" : "rows can be deleted");
+    for (const char* table : {"sandboxes", "containers"}) {
+      Execute(refused ? Cat("CREATE TRIGGER keep_", table, " BEFORE DELETE ON ", table,
+                            " BEGIN SELECT RAISE(FAIL, 'on purpose'); END")
+                      : Cat("DROP TRIGGER keep_", table));
+    }
+    // What the first start could write is as if it had been killed.
+    if (!refused) {
+      ASSERT_TRUE(env_->db->Put(half_pod).ok());
+      ASSERT_TRUE(env_->db->Put(half).ok());
+    }
+    ASSERT_TRUE(Recovered().ok());
+    EXPECT_EQ(env_->registry.GetSandbox(half_pod.id.str()).ok(), refused);
+    EXPECT_EQ(env_->registry.GetContainer(half.id.str()).ok(), refused);
+    EXPECT_EQ(env_->db->Sandboxes()->size(), refused ? 2u : 1u);
+    EXPECT_EQ(env_->db->Containers()->size(), refused ? 1u : 0u);
+    SandboxRow second_pod = half_pod;
+    second_pod.id = SandboxId::MakeRandom();
+    const auto sandbox = std::make_shared<Sandbox>(second_pod, nullptr, env_->roots, &lane_);
+    EXPECT_EQ(env_->registry.Add(sandbox).ok(), !refused);
+    ContainerRow second = half;
+    second.id = ContainerId(std::string(64, 'b'));
+    const auto container = std::make_shared<Container>(
+        second, env_->registry.GetSandbox(pod.id.str()).value(), env_->roots);
+    EXPECT_EQ(env_->registry.Add(container).ok(), !refused);
+    Reopen();
+  }
 }
 
 // File systems take the time of the kernel's last tick.

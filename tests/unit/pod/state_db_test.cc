@@ -105,6 +105,26 @@ TEST_F(StateDbTest, AContainerSurvivesReopeningAndReplacement) {
   EXPECT_TRUE(db_->Containers()->empty());
 }
 
+// Recovery lists first what was made first.
+TEST_F(StateDbTest, RowsComeInTheOrderOfTheirCreation) {
+  for (const int64_t created : {2, 3, 1}) {
+    SandboxRow sandbox = MakeSandboxRow("s", std::to_string(9 - created));
+    sandbox.created_at_ns = created;
+    ASSERT_TRUE(db_->Put(sandbox).ok());
+    ContainerRow container = MakeContainerRow("c", std::to_string(9 - created));
+    container.created_at_ns = created;
+    ASSERT_TRUE(db_->Put(container).ok());
+  }
+  const auto sandboxes = *db_->Sandboxes();
+  const auto containers = *db_->Containers();
+  ASSERT_EQ(sandboxes.size(), 3u);
+  ASSERT_EQ(containers.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(sandboxes[i].created_at_ns, static_cast<int64_t>(i + 1));
+    EXPECT_EQ(containers[i].created_at_ns, static_cast<int64_t>(i + 1));
+  }
+}
+
 TEST_F(StateDbTest, BootIdIsEmptyThenKept) {
   EXPECT_EQ(*db_->BootId(), "");
   ASSERT_TRUE(db_->SetBootId("a").ok());
