@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <functional>
 #include <map>
 #include <optional>
@@ -16,6 +15,7 @@
 
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
+#include "base/core/pid_text.h"
 #include "base/core/pidfd.h"
 #include "base/mount_table.h"
 
@@ -175,11 +175,8 @@ Result<std::vector<pid_t>> CgroupDir::Processes() const {
         return OkStatus();
       }
       if (!text.ok()) return std::move(text).status();
-      for (const std::string& line : Split(*text, '\n')) {
-        pid_t pid = 0;
-        std::from_chars(line.data(), line.data() + line.size(), pid);
-        if (pid > 0) pids.insert(pid);
-      }
+      const std::vector<pid_t> here = ParsePids(*text);
+      pids.insert(here.begin(), here.end());
       return OkStatus();
     }));
   }

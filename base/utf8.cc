@@ -1,5 +1,6 @@
 #include "base/utf8.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace crisp {
@@ -59,7 +60,8 @@ std::string TruncateUtf8(std::string text, size_t max_bytes) {
   size_t end = max_bytes > 3 ? max_bytes - 3 : 0;
   while (end > 0 && (static_cast<uint8_t>(text[end]) & 0xC0) == 0x80) --end;
   text.resize(end);
-  return text + "...";
+  text.append("...", std::min<size_t>(3, max_bytes));
+  return text;
 }
 
 }  // namespace crisp

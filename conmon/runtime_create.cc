@@ -7,6 +7,7 @@
 
 #include "base/core/child_process.h"
 #include "base/core/file.h"
+#include "base/core/pid_text.h"
 #include "base/core/process_stat.h"
 #include "conmon/protocol.h"
 #include "conmon/runtime_log.h"
@@ -36,17 +37,9 @@ std::string ReadTail(int dir, std::string_view name) {
 bool KillChildren() {
   const Result<std::string> children = ReadFile("/proc/thread-self/children");
   if (!children.ok()) return false;
-  bool any = false;
-  std::string_view rest = *children;
-  while (!rest.empty()) {
-    const auto [word, next] = internal::SplitAt(rest, ' ');
-    rest = next;
-    pid_t pid = 0;
-    if (!internal::ParseInteger(word, &pid) || pid <= 0) continue;
-    ::kill(pid, SIGKILL);
-    any = true;
-  }
-  return any;
+  const std::vector<pid_t> pids = ParsePids(*children);
+  for (const pid_t pid : pids) ::kill(pid, SIGKILL);
+  return !pids.empty();
 }
 
 }  // namespace
@@ -104,11 +97,13 @@ Result<CreatedContainer> RuntimeCreate::Finish(int wait_status) {
   if (!written.ok()) {
     return Internal(runtime, " create: said that it is done, but: ", written.status().message());
   }
-  const std::string& text = *written;
-  CreatedContainer container;
-  if (!internal::ParseInteger(Trim(text), &container.pid) || container.pid <= 1) {
-    return Internal(runtime, " create: wrote '", LastTextLine(text), "' as the container's pid");
+  const std::optional<pid_t> pid = ParsePidFile(*written);
+  if (!pid) {
+    return Internal(runtime, " create: wrote '", LastTextLine(*written),
+                    "' as the container's pid");
   }
+  CreatedContainer container;
+  container.pid = *pid;
   siginfo_t info{};
   if (::waitid(P_PID, static_cast<id_t>(container.pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0) {
     return Internal(runtime, " create: process ", container.pid, " is no child of its monitor");

@@ -9,6 +9,7 @@
 #include <array>
 
 #include "base/core/file.h"
+#include "base/core/pid_text.h"
 #include "base/failpoint.h"
 #include "oci/monitor_files.h"
 #include "oci/runtime_errors.h"
@@ -22,17 +23,8 @@ namespace {
 constexpr auto kAbortTime = std::chrono::seconds(1);
 
 std::vector<pid_t> ChildrenOf(pid_t pid) {
-  std::vector<pid_t> children;
   const Result<std::string> text = ReadFile(Cat("/proc/", pid, "/task/", pid, "/children"));
-  if (!text.ok()) return children;
-  std::string_view rest = *text;
-  while (!rest.empty()) {
-    const auto [word, next] = conmon::internal::SplitAt(rest, ' ');
-    rest = next;
-    pid_t child = 0;
-    if (conmon::internal::ParseInteger(word, &child) && child > 0) children.push_back(child);
-  }
-  return children;
+  return text.ok() ? ParsePids(*text) : std::vector<pid_t>();
 }
 
 // kInvalidArgument is the command's alone, and a file that was not found is no container that the

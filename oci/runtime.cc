@@ -7,12 +7,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "base/core/child_process.h"
 #include "base/core/console_socket.h"
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
+#include "base/core/pid_text.h"
 #include "base/core/process_stat.h"
 #include "base/failpoint.h"
 #include "base/process_cgroups.h"
@@ -51,13 +51,9 @@ bool IsAlive(pid_t pid) {
 
 Result<pid_t> ReadPidFile(const std::string& path) {
   const std::string text = CRISP_TRY(ReadFile(path, 64));
-  const std::string_view trimmed = Trim(text);
-  pid_t pid = 0;
-  const auto [stop, error] = std::from_chars(trimmed.data(), trimmed.data() + trimmed.size(), pid);
-  if (error != std::errc() || stop != trimmed.data() + trimmed.size() || pid <= 1) {
-    return DataLoss("pid file ", path, " holds '", trimmed, "'");
-  }
-  return pid;
+  const std::optional<pid_t> pid = ParsePidFile(text);
+  if (!pid) return DataLoss("pid file ", path, " holds '", Trim(text), "'");
+  return *pid;
 }
 
 // The path of a process's group on the v1 hierarchy of `controller`.

@@ -3,9 +3,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 
+#include "base/cgroup_text.h"
 #include "base/core/tree_walk.h"
 
 namespace crisp::pod {
@@ -17,39 +17,17 @@ constexpr size_t kRememberedLinks = 1 << 16;
 // v1 writes "no limit" as the largest page-aligned number; nothing real is near it.
 constexpr uint64_t kUnlimited = uint64_t{1} << 60;
 
-std::optional<uint64_t> ToNumber(std::string_view text) {
-  uint64_t value = 0;
-  text = Trim(text);
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
 std::optional<uint64_t> ReadNumber(const CgroupDir& cgroup, std::string_view controller,
                                    const std::string& file) {
   auto text = cgroup.ReadFile(controller, file);
-  return text.ok() ? ToNumber(*text) : std::nullopt;
+  return text.ok() ? ParseCgroupNumber(*text) : std::nullopt;
 }
 
-// "key value" lines, as in memory.stat and cpu.stat.
 std::unordered_map<std::string, uint64_t> ReadFlatKeyed(const CgroupDir& cgroup,
                                                         std::string_view controller,
                                                         const std::string& file) {
-  std::unordered_map<std::string, uint64_t> out;
-  auto text = cgroup.ReadFile(controller, file);
-  if (!text.ok()) return out;
-  std::string_view rest = *text;
-  while (!rest.empty()) {
-    const size_t newline = rest.find('\n');
-    const std::string_view line = rest.substr(0, newline);
-    rest = newline == std::string_view::npos ? std::string_view() : rest.substr(newline + 1);
-    const size_t space = line.find(' ');
-    if (space == std::string_view::npos) continue;
-    if (auto value = ToNumber(line.substr(space + 1))) {
-      out[std::string(line.substr(0, space))] = *value;
-    }
-  }
-  return out;
+  const auto text = cgroup.ReadFile(controller, file);
+  return ParseFlatKeyed(text.ok() ? *text : std::string_view());
 }
 
 // What the kernel says of one container's memory, whichever hierarchy says it.

@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/core/dir_fd.h"
+#include "base/core/pid_text.h"
 #include "base/core/pidfd.h"
 #include "base/log.h"
 #include "pod/userns.h"
@@ -220,8 +220,7 @@ void KillLeftExecs(const Environment& env, const Container& container, MonoTime 
       tree.sub_cgroup = ExecCgroup(env, container, name);
     }
     if (auto pid = ReadFile(JoinPath(top, name) + "/pid"); pid.ok()) {
-      const std::string_view text = Trim(*pid);
-      std::from_chars(text.data(), text.data() + text.size(), tree.pid);
+      tree.pid = ParsePidFile(*pid).value_or(0);
     }
     // Only processes in the container's own cgroup are ever signalled: a reused pid is safe.
     if (tree.pid > 0) (void)tree.Kill(std::min(until, MonoNow() + std::chrono::seconds(1)));

@@ -43,6 +43,9 @@ TEST(Utf8Test, TruncationKeepsCharactersWhole) {
   EXPECT_EQ(TruncateUtf8("abc", 3), "abc");
   EXPECT_EQ(TruncateUtf8("abcdefgh", 6), "abc...");
   EXPECT_EQ(TruncateUtf8("ab\xE2\x82\xAC\xE2\x82\xAC", 7), "ab...");
+  EXPECT_EQ(TruncateUtf8("abcdefgh", 3), "...");
+  EXPECT_EQ(TruncateUtf8("abcdefgh", 2), "..") << "never more than was asked for";
+  EXPECT_EQ(TruncateUtf8("abcdefgh", 0), "");
 }
 
 }  // namespace
