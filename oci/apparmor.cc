@@ -11,6 +11,7 @@
 #include "base/core/child_process.h"
 #include "base/core/file.h"
 #include "base/log.h"
+#include "oci/apparmor_profiles.h"
 
 namespace crisp::oci {
 namespace {
@@ -66,36 +67,16 @@ std::string MarkOfText() {
   return text.data();
 }
 
-// What the kernel has loaded; lines are "name (mode)", and of a child "parent//name (mode)".
-class LoadedProfiles {
- public:
-  static Result<LoadedProfiles> Read(const HostFacts& host) {
-    return LoadedProfiles(
-        Cat('\n', CRISP_TRY(ReadFile(host.apparmor_profiles).Wrap("list of AppArmor profiles"))));
-  }
-  bool Contains(const std::string& name) const {
-    return list_.find(Cat('\n', name, " (")) != std::string::npos;
-  }
-  // The default profile's children, by their whole names.
-  std::vector<std::string> Marks() const {
-    const std::string before = Cat('\n', kDefaultApparmorProfile, "//");
-    std::vector<std::string> out;
-    for (size_t at = 0; (at = list_.find(before, at)) != std::string::npos; ++at) {
-      out.push_back(list_.substr(at + 1, list_.find(" (", at) - at - 1));
-    }
-    return out;
-  }
-
- private:
-  explicit LoadedProfiles(std::string list) : list_(std::move(list)) {}
-  std::string list_;
-};
+Result<LoadedProfiles> ReadLoadedProfiles(const HostFacts& host) {
+  return LoadedProfiles(
+      CRISP_TRY(ReadFile(host.apparmor_profiles).Wrap("list of AppArmor profiles")));
+}
 
 // A profile that replaces another inherits its children (apparmor/policy.c, __replace_profile).
 void RemoveOtherMarks(const LoadedProfiles& loaded, const std::string& own, const HostFacts& host) {
   const std::string& list = host.apparmor_profiles;
   const std::string file = Cat(list.substr(0, list.rfind('/')), "/.remove");
-  for (const std::string& mark : loaded.Marks()) {
+  for (const std::string& mark : loaded.ChildrenOf(kDefaultApparmorProfile)) {
     if (mark == own) continue;
     const Status removed = WriteControlFile(AT_FDCWD, file, mark);
     if (removed.ok() || removed.sys_errno() == ENOENT) continue;  // or by a parallel container
@@ -116,7 +97,7 @@ Status LoadDefaultProfile(const HostFacts& host, Reaper* reaper) {
     return NotFound("apparmor_parser is not installed");
   }
   CRISP_RETURN_IF_ERROR(output.status());
-  const LoadedProfiles loaded = CRISP_TRY(LoadedProfiles::Read(host));
+  const LoadedProfiles loaded = CRISP_TRY(ReadLoadedProfiles(host));
   const std::string own = Cat(kDefaultApparmorProfile, "//", MarkOfText());
   if (!output->status.success() || !loaded.Contains(own)) {
     return Internal("apparmor_parser could not load ", kDefaultApparmorProfile, ": ",
@@ -132,11 +113,12 @@ struct DefaultProfile {
   bool ours = false;
 };
 Result<DefaultProfile> FindDefaultProfile(const HostFacts& host) {
-  const LoadedProfiles loaded = CRISP_TRY(LoadedProfiles::Read(host));
+  const LoadedProfiles loaded = CRISP_TRY(ReadLoadedProfiles(host));
   DefaultProfile out;
   out.loaded = loaded.Contains(kDefaultApparmorProfile);
   const std::string own = Cat(kDefaultApparmorProfile, "//", MarkOfText());
-  out.ours = out.loaded && loaded.Marks() == std::vector<std::string>{own};
+  out.ours =
+      out.loaded && loaded.ChildrenOf(kDefaultApparmorProfile) == std::vector<std::string>{own};
   return out;
 }
 
@@ -211,7 +193,7 @@ Result<std::string> ResolveApparmor(const ContainerRequest& request, const HostF
   if (name.starts_with(kLocalhost)) name.erase(0, kLocalhost.size());
   if (name.empty()) return InvalidArgument("apparmor: localhost_ref is empty");
   const LoadedProfiles loaded =
-      CRISP_TRY(LoadedProfiles::Read(host).Wrap("apparmor: profile '", name, "'"));
+      CRISP_TRY(ReadLoadedProfiles(host).Wrap("apparmor: profile '", name, "'"));
   if (!loaded.Contains(name))
     return NotFound("apparmor: profile '", name, "' is not loaded on this host");
   return name;

@@ -103,6 +103,8 @@ Result<AttachConnection::Received> AttachConnection::Receive() {
     if (n <= 0) {
       return Unavailable("this client was too slow and was cut off, or the monitor has ended");
     }
+    // The kernel has thrown the rest away (MSG_TRUNC tells its size): what is here is not all.
+    if (static_cast<size_t>(n) > buffer_.size()) return DataLoss("oversized message");
     const auto packet =
         conmon::DecodePacket(std::string_view(buffer_).substr(0, static_cast<size_t>(n)));
     if (!packet) return DataLoss("malformed message from the monitor");

@@ -104,6 +104,12 @@ TEST_F(AttachConnectionTest, GarbageIsAnError) {
   EXPECT_EQ(Next(), "DATA_LOSS");
 }
 
+TEST_F(AttachConnectionTest, ALongMessageIsNotCut) {
+  Open();
+  monitor_.Send(MessageType::kAttachStdout, 0, std::string(conmon::kMaxBody_bytes + 1, 'x'));
+  EXPECT_EQ(Next(), "DATA_LOSS");
+}
+
 TEST_F(AttachConnectionTest, RefusalsKeepTheirCodes) {
   conmon::ErrorBody error;
   error.code = static_cast<uint32_t>(Code::kFailedPrecondition);

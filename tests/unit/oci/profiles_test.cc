@@ -95,6 +95,19 @@ TEST_F(ApparmorTest, ProfilesMustBeLoaded) {
   EXPECT_EQ(Resolve().status().code(), Code::kInvalidArgument);
 }
 
+TEST_F(ApparmorTest, NamesWithParentheses) {
+  files_.Write("profiles", "a (b) (enforce)\nc (complain)\nd\n");
+  for (const char* name : {"a (b)", "c"}) {
+    request_.apparmor = RequestedProfile{Type::kLocalhost, name};
+    EXPECT_EQ(*Resolve(), name);
+  }
+  // Part of a name, two lines, a line without a mode.
+  for (const char* name : {"a", "a (b) (enforce)\nc", "d", "b"}) {
+    request_.apparmor = RequestedProfile{Type::kLocalhost, name};
+    EXPECT_EQ(Resolve().status().code(), Code::kNotFound) << name;
+  }
+}
+
 TEST_F(ApparmorTest, PrivilegedAndDisabledHosts) {
   request_.privileged = true;
   EXPECT_THAT(*Resolve(), IsEmpty());
