@@ -1,6 +1,7 @@
 #include "server/rpc/image_message.h"
 
 #include <charconv>
+#include <cstdint>
 #include <optional>
 
 #include "base/utf8.h"
@@ -11,12 +12,13 @@ namespace {
 
 using config::Value;
 
+// Digits and nothing else: "-0" is no number to who resolves it either.
 std::optional<int64_t> ParseUid(const std::string& text) {
-  int64_t uid = 0;
+  uint64_t uid = 0;
   const char* const end = text.data() + text.size();
   const auto parsed = std::from_chars(text.data(), end, uid);
-  if (parsed.ec != std::errc() || parsed.ptr != end || uid < 0) return std::nullopt;
-  return uid;
+  if (parsed.ec != std::errc() || parsed.ptr != end || uid > INT64_MAX) return std::nullopt;
+  return static_cast<int64_t>(uid);
 }
 
 Value TextList(const std::vector<std::string>& all) {

@@ -44,6 +44,7 @@ TEST(ImageMessageTest, UserIsUidOrName) {
   EXPECT_EQ(Message("www:50").username(), "www");
   EXPECT_FALSE(Message("www").has_uid());
   EXPECT_EQ(Message("-1").username(), "-1");
+  EXPECT_EQ(Message("-0").username(), "-0") << "no number to who resolves it";
   EXPECT_EQ(Message("99999999999999999999").username(), "99999999999999999999");
 }
 
