@@ -1,9 +1,13 @@
 // What the kernel says of processes that chose their own names, in groups and at mount points that
-// others named; base64 of clients.
+// others named; pid files of runtimes; base64 of clients; text of whatever encoding.
 #include "base/base64.h"
+#include "base/cgroup_text.h"
+#include "base/core/file.h"
+#include "base/core/pid_text.h"
 #include "base/core/process_stat.h"
 #include "base/mount_table.h"
 #include "base/process_cgroups.h"
+#include "base/utf8.h"
 #include "fuzz.h"
 
 namespace crisp {
@@ -35,7 +39,84 @@ std::string Escaped(std::string_view point) {
   return out;
 }
 
+// RFC 3629 section 3 the other way round: text that a decoder which believes in the first bytes and
+// an encoder give back as it was is UTF-8, as far as its characters exist.
+bool IsWhatAnEncoderWrites(std::string_view text) {
+  std::string again;
+  for (size_t at = 0; at < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[at]);
+    const size_t length = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    if (at + length > text.size()) return false;
+    uint32_t character = length == 1 ? lead : lead & (0x7Fu >> length);
+    for (size_t i = 1; i < length; ++i) {
+      character = character << 6 | (static_cast<unsigned char>(text[at + i]) & 0x3Fu);
+    }
+    if (character > 0x10FFFF || (character >= 0xD800 && character <= 0xDFFF)) return false;
+    const size_t shortest = character < 0x80      ? 1
+                            : character < 0x800   ? 2
+                            : character < 0x10000 ? 3
+                                                  : 4;
+    constexpr unsigned char kLeads[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    again.push_back(static_cast<char>(kLeads[shortest] | character >> 6 * (shortest - 1)));
+    for (size_t i = shortest - 1; i-- > 0;) {
+      again.push_back(static_cast<char>(0x80u | (character >> 6 * i & 0x3Fu)));
+    }
+    at += length;
+  }
+  return again == text;
+}
+
 }  // namespace
+
+CRISP_FUZZ(utf8) {
+  CRISP_REQUIRE(IsUtf8(input) == IsWhatAnEncoderWrites(input));
+  const std::string clean = SanitizeUtf8(input);
+  CRISP_REQUIRE(IsWhatAnEncoderWrites(clean) && clean.size() <= 3 * input.size());
+  CRISP_REQUIRE(IsUtf8(input) == (clean == input));
+  CRISP_REQUIRE(SanitizeUtf8(clean) == clean);
+  for (const size_t limit : {size_t{0}, size_t{2}, size_t{3}, size_t{4}, size_t{5}, size_t{17},
+                             clean.size() / 2, clean.size()}) {
+    const std::string cut = TruncateUtf8(clean, limit);
+    CRISP_REQUIRE(cut.size() <= limit && IsUtf8(cut));
+    if (clean.size() <= limit) {
+      CRISP_REQUIRE(cut == clean);
+    } else if (limit >= 3) {
+      CRISP_REQUIRE(cut.ends_with("...") && cut.size() + 3 >= limit);
+      CRISP_REQUIRE(clean.starts_with(std::string_view(cut).substr(0, cut.size() - 3)));
+    }
+  }
+}
+
+// The pid file of a runtime, and the kernel's lists of processes.
+CRISP_FUZZ(pid_text) {
+  const std::vector<pid_t> pids = ParsePids(input);
+  CRISP_REQUIRE(pids.size() <= input.size() / 2 + 1);
+  std::string text;
+  for (const pid_t pid : pids) {
+    CRISP_REQUIRE(pid > 0);
+    text += Cat(pid, '\n');
+  }
+  CRISP_REQUIRE(ParsePids(text) == pids);
+  if (const std::optional<pid_t> pid = ParsePidFile(input)) {
+    CRISP_REQUIRE(*pid > 1 && ParsePidFile(Cat(*pid)) == pid);
+    CRISP_REQUIRE(ParsePids(Trim(input)) == std::vector<pid_t>{*pid});
+    CRISP_REQUIRE(!ParsePidFile(Cat(input, " ", *pid)) && !ParsePidFile(Cat("-", input)));
+  }
+}
+
+CRISP_FUZZ(cgroup_text) {
+  const std::unordered_map<std::string, uint64_t> values = ParseFlatKeyed(input);
+  std::string text;
+  for (const auto& [key, value] : values) {
+    CRISP_REQUIRE(key.find_first_of(" \n") == std::string::npos);
+    CRISP_REQUIRE(ParseCgroupNumber(Cat(value, '\n')) == value);
+    text += Cat(key, ' ', value, '\n');
+  }
+  CRISP_REQUIRE(ParseFlatKeyed(text) == values);
+  if (const std::optional<uint64_t> number = ParseCgroupNumber(input)) {
+    CRISP_REQUIRE(ParseFlatKeyed(Cat("key ", Trim(input))).at("key") == *number);
+  }
+}
 
 CRISP_FUZZ(base64) {
   for (Base64Alphabet alphabet : {Base64Alphabet::kStandard, Base64Alphabet::kUrl}) {

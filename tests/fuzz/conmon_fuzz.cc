@@ -1,8 +1,10 @@
-// The monitor's wire and files, and the container's output on its way into the log and out of it.
+// The monitor's wire and files, the container's output on its way into the log and out of it, and
+// what the kernel counts.
 #include <algorithm>
 
 #include "conmon/handover.h"
 #include "conmon/line_formatter.h"
+#include "conmon/oom_watch.h"
 #include "conmon/protocol.h"
 #include "conmon/runtime_log.h"
 #include "fuzz.h"
@@ -87,6 +89,14 @@ CRISP_FUZZ(monitor_files) {
     const std::optional<PidFile> again = PidFile::FromText(file->ToText());
     CRISP_REQUIRE(again && again->ToText() == file->ToText());
   }
+}
+
+// memory.events and memory.oom_control, which grow with the kernel.
+CRISP_FUZZ(oom_events) {
+  const std::optional<uint32_t> kills = FindOomKills(input);
+  CRISP_REQUIRE(FindOomKills(Cat("oom 7\noom_group_kill 8\n", input)) == kills);
+  CRISP_REQUIRE(FindOomKills(Cat(input, "\noom_kill 9\n")) == kills.value_or(9));
+  if (kills) CRISP_REQUIRE(input.find("oom_kill ") != std::string_view::npos);
 }
 
 CRISP_FUZZ(handover) {

@@ -60,6 +60,17 @@ each("process_cgroups", [
     "0::/kubepods.slice/crio-0123.scope (deleted)\n", "4:pids:/a:b::c\n", "4:pids:/../../x\n", "4:pids:\n:::\n",
     "4:,cpu,,:/a\n", "4:pids:/a\r\n\n\n5:", b"4:pids:/\0\xff\n", ":cpu:/a", "4:" + "c," * 500 + ":/a\n"])
 
+each("cgroup_text", [
+    "anon 1\nfile 4096\nlast 3", "usage_usec 18446744073709551615\n", "max\n", "64\n", "-1\n", "18446744073709551616\n",
+    "key\nkey max\n 5\nkey  6 \nkey\t7\n", "a 1\na 2\na x\n", "a 1 2\na:b 3\r\n", b"\xff 1\n\0 2\0\n", "some avg10=0.00 total=5\n"])
+each("pid_text", [
+    "42", "42\n", " 42\r\n", "1", "0\n", "-42", "+42", "42 43", "42x", "0x2a", "2147483647", "2147483648", "00042",
+    "99999999999999999999", b"42\0", "1\n300\n2\n", "7 8 ", "0\n5\nx\n6y\n-7\n8", "\t\n 9\v10"])
+each("utf8", [
+    "plain", "\u00e4\u20ac\U0001f600" * 3, "\x7f\u0080\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff", b"a\0b",
+    b"\x80", b"a\xbfz", b"\xc0\x80", b"\xc1\xbf", b"\xe0\x9f\xbf", b"\xed\xa0\x80\xed\xb0\x80", b"\xf0\x8f\xbf\xbf",
+    b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80", b"\xf8\x88\x80\x80\x80", b"\xfe\xff", b"\xe2\x82\xe2\x82\xac", b"\xc3\xf0\x9f\x98"])
+
 # --- image ----------------------------------------------------------------------------------------
 each("reference", [
     "nginx", "nginx:1.25", "library/nginx", "docker.io/library/nginx:latest", "localhost/x",
@@ -490,6 +501,19 @@ seed("accounts", "binary", b"a\0b:x:1:1::/:\n\xff:x:2:2::\xfe:\n")
 seed("accounts", "no_newline", "x:y:1:2:g:/h:/s")
 seed("accounts", "number", "4294967294")
 
+PASSWD = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:App:/home/app:/bin/sh\n1234:x:555:556::/numeric:/bin/sh\n"
+GROUP = "root:x:0:\napp:x:1000:\nextra:x:50000:app,other\n1000:x:7:app\nstaff:x:50:root,app,root\n"
+each("image_user", [f"{user}\n{PASSWD}%\n{GROUP}" for user in (
+    "", "app", "1000", "app:staff", "1000:1000", "1234", "app:", ":staff", ":", "0:0:0", "-0", "+1", "4294967295", "4294967294:5",
+    "nobody", "app:nothing", "app:x", "\xff", "a\0pp", " app")] + [
+        "app", "\n%\n", "5", "x\nx:x:1:2\n%\n%\nx:x:3:x", "x\n" + "x:x:1:2::\n" * 9 + "%\n" + "x:x:3:x,x\n" * 9,
+        "x\nx:x:4294967295:0::\nx:x:-1:0::\nx:x:7:8:/home\n%\n"])
+each("apparmor_profiles", [
+    "deny-write (enforce)\ncrisp-default (enforce)\ncrisp-default//text-0123 (enforce)\n/usr/bin/man (complain)\n",
+    "crisp-default\ncrisp-default//a (enforce)\ncrisp-default//a//b (kill)\ncrisp-default//\n//&x (mixed)\n",
+    "a (b) (enforce)\nc\n (enforce)\n(enforce)\nd (\ne ()\nf )\n", "a (enforce)", "a (enforce", ":ns://x (unconfined)\n",
+    b"\xff\0 (enforce)\n", "a b  (enforce) \n", "a (enforce)\r\n", "\na (enforce)\na (enforce)\n"])
+
 profile = {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 1, "archMap": [
     {"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86"]}], "syscalls": [
         {"names": ["read", "write", "no_such_call"], "action": "SCMP_ACT_ALLOW"},
@@ -628,6 +652,25 @@ seed("handover", "clients", handover(clients=4000))
 seed("handover", "long_line", handover(limit=64, texts=(b"x" * 65, b"", b"")))
 seed("handover", "pid", handover(pid=-(2**62)))
 
+def frames(*messages, streams=b"\0"):
+    return streams + b"".join(struct.pack("<H", len(m)) + m for m in messages)
+
+
+failed = struct.pack("<II", 5, 2) + words(b"no such file")
+seed("monitor_frames", "session", frames(packet(1, struct.pack("<HH", 1, 1) + words(b"crispd")), packet(6, b"\7", 8),
+                                         packet(16, b"typed", 0), packet(3, struct.pack("<HH", 80, 24)), packet(2),
+                                         packet(17, b"", 0), packet(7), streams=b"\7"))
+seed("monitor_frames", "answers", frames(packet(65), packet(66, failed), packet(97, failed, 0),
+                                         packet(66, struct.pack("<II", 0, 0) + words(b"")), packet(66, b"\1")))
+seed("monitor_frames", "short", frames(packet(2), b"\1\0\2\0\0\0\0", packet(2), streams=b"\1"))
+seed("monitor_frames", "empty", frames(packet(2), b"", packet(2), streams=b"\3"))
+seed("monitor_frames", "longest", frames(packet(16, b"x" * 16384), packet(2), streams=b"\1"))
+seed("monitor_frames", "too_long", frames(packet(16, b"x" * 16385), packet(2), streams=b"\1"))
+seed("monitor_frames", "long_error", frames(packet(66, struct.pack("<II", 16, 0xffffffff) + words(b"e" * 16000))))
+each("oom_events", [
+    "low 0\nhigh 0\nmax 7\noom 2\noom_kill 1\noom_group_kill 0\n", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n",
+    "oom_kill_disable 0\nunder_oom 1\n", "oom_kill 4294967295", "oom_kill 4294967296\n", "oom_kill -1\noom_kill 2\n", "oom_kill\n",
+    "oom_kill 1 2\n", " oom_kill 1\n", "oom_kill 5\r\n", b"oom_kill 6\0\n", "x oom_kill 1\n"])
 each("runtime_log", [
     '{"level":"warning","msg":"w"}\n{"level":"error","msg":"the \\"cause\\" \\u00e4\\n"}\n',
     '{"msg":"only","level":"info"}', '{"level":"fatal","msg":"' + "long " * 1000 + '"}', "plain\n\ntext \t\n",
@@ -710,6 +753,15 @@ each("workload_annotation", [
 each("sysctl_name", ["net.ipv4.ip_forward", "net/ipv4/conf/eth0.100/forwarding", "net.ipv4.conf.eth0/100.forwarding",
                      "kernel.shmmax", "kernel.sem", "fs.mqueue.msg_max", "kernel.panic", "net.", "net", "net/../kernel/x",
                      "net...kernel.x", "net.ipv4/../..x", "kernel.shm/../x", "kernel/shm../x", "/net.x", "net//x", ""])
+each("memory_limit", ["max", "max\n", "-1", "", "0", "4096", "4097", "67108864", "64M", "64m", "1k", "3T", "15E", "16E", "1e3", "64MB",
+                      "64 M", "18446744073709551615", "18446744073709551616", "0x1000", "m", "+1", "9007199254740993k"])
+each("selinux_level", [
+    "s0", "s0:c0,c1", "s0:c1,c0", "s0:c0.c1", "s0:c0,c1,c0", "s0:c00,c001", "s0:c4,c5", "s0:c0.c1023", "s0:c0,c1024", "s0-s0:c0.c1",
+    "s0:", "s0:c", "s0:c0,", "s0:c0.", "s0:c1.c0", "s0:.c1", "s1:c0,c1", ":c0,c1", "s0:c0,c1:c2", "", b"s0:c0,c1\0", "s0:c-0,c1"])
+each("sandbox_files", ["\n".join(lines) for lines in [
+    ["default.svc.cluster.local", "10.96.0.10", "ndots:5", "web-0"], ["a b", "10.0.0.1", "x", "h"], ["", "", "", ""],
+    ["x", "fd00::10%eth0", "edns0", "UPPER_case.9"], ["x\r", "y", "z", "h"], ["x", "y\tz", "o", "h"], ["x", "y", "o", "a=b"],
+    ["x", "y", "o", "n" * 64], ["x", "y", "o", "n" * 65], ["x", "y", "o", "two\nlines"], ["\u00e4", "\0", "o", "\u00e4"]]])
 each("cpu_list", ["0", "0-3", "0-3,5,7-9", "3-1", "0-", "-1", ",", "0,", "00-01", "4294967296", "0 - 1", "1-2-3", ""])
 each("quantity", ["10M", "1.5Gi", "2e6", "500k", "0", "-1", "1E400", "1e-3", ".5", "5.", "", "M", "1MM", "1 M",
                   "9223372036854775807", "18446744073709551616", "0x10", "1Ei", "99999Ei", "1.0000000001u",
@@ -724,6 +776,13 @@ each("yaml_json", [
     "a: 1\nb: 0660\nc: 0x1F\nd: -0o17\ne: 1.5e3\nf: 0.5\ng: .5\n", "a: yes\nb: true\nc: ~\nd:\ne: null\n",
     "a: '1'\nb: \"true\"\nc: !!str 5\n", "a: &x [1, 2]\nb: *x\n", "cdiVersion: 0.6.0\nkind: v/c\n", "a: \x00\n",
     "a: 99999999999999999999\nb: -9223372036854775808\nc: 1e999\n", "? [a]\n: b\n", "a: \u00e4\u2028\n", "{", "- 1\n"])
+each("image_message", [dict(image_config, config=dict(image_config["config"], User=user)) for user in (
+    "", "0", "00", "1000", "1000:0", "app", "app:staff", ":0", "-0", "+0", "-1", "1 ", "9223372036854775807", "9223372036854775808",
+    "\u00e4", "a\0b", "0x0")] + [
+        {"config": {"Env": ["\"\\\u2028\u0000\u001f"], "Cmd": ["</script>"], "Labels": {"": "", "a\"b": "\n"}, "Volumes": {"": {}}},
+         "rootfs": {"diff_ids": []}}])
+seed("image_message", "not_utf8", seeds["image_config/not_utf8"])
+seed("image_message", "surrogate", seeds["image_config/surrogate"])
 each("pull_auth", [
     "\n\ndXNlcjpwYXNz", "\nhttps://index.docker.io/v1/\ndXNlcjpwYXNzAAA=", "user\nregistry:5000/x\ndXNlcjpwYXNz", "\n\n",
     "\nhttp://https://x\ndTpwOnE=", "\n://\nOg==", "\n\ndXNlcg==", "\n\n*", "\n\ndXNlcjpwYXNz\n", "\n\nAAA6AAAA",

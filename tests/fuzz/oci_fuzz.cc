@@ -1,6 +1,15 @@
-// What OCI runtimes print, what images bring, and profiles that users write.
+// What OCI runtimes print, what images bring, profiles that users write, and those of the kernel.
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/core/dir_fd.h"
+#include "base/core/file.h"
 #include "fuzz.h"
 #include "oci/account_files.h"
+#include "oci/apparmor_profiles.h"
 #include "oci/base_spec.h"
 #include "oci/cdi_spec.h"
 #include "oci/hook_file.h"
@@ -15,6 +24,39 @@
 #include "oci/spec_builder.h"
 
 namespace crisp::oci {
+namespace {
+
+// A root file system with nothing but account files, as long as the program runs; in memory, since
+// they are written for each input.
+class AccountTree {
+ public:
+  AccountTree() {
+    CRISP_REQUIRE(::mkdtemp(path_) != nullptr && ::mkdir(Path("etc").c_str(), 0700) == 0);
+    dir_ = DirFd::Open(path_).value();
+  }
+  ~AccountTree() {
+    for (const char* file : {"etc/passwd", "etc/group"}) ::unlink(Path(file).c_str());
+    ::rmdir(Path("etc").c_str());
+    ::rmdir(path_);
+  }
+  void Write(std::string_view passwd, std::string_view group) const {
+    CRISP_REQUIRE(WriteFile(Path("etc/passwd"), passwd).ok());
+    CRISP_REQUIRE(WriteFile(Path("etc/group"), group).ok());
+  }
+  const DirFd& dir() const { return dir_; }
+
+ private:
+  std::string Path(std::string_view name) const { return Cat(path_, '/', name); }
+  char path_[32] = "/dev/shm/crisp-fuzz-XXXXXX";
+  DirFd dir_;
+};
+
+template <typename Entries>
+bool HasName(const Entries& entries, std::string_view name) {
+  return std::any_of(entries.begin(), entries.end(), [&](const auto& e) { return e.name == name; });
+}
+
+}  // namespace
 
 CRISP_FUZZ(runtime_state) {
   const std::string text(input);
@@ -84,6 +126,73 @@ CRISP_FUZZ(accounts) {
   }
   if (const std::optional<uint32_t> id = ParseAccountId(input)) {
     CRISP_REQUIRE(ParseAccountId(std::to_string(*id)) == id);
+  }
+}
+
+// A line with an image's User, its passwd, a line "%", its group.
+CRISP_FUZZ(image_user) {
+  static const AccountTree tree;
+  const fuzz::Parts parts = fuzz::SplitLine(input);
+  constexpr std::string_view kBetween = "\n%\n";
+  const size_t between = std::min(parts.rest.find(kBetween), parts.rest.size());
+  const std::string_view passwd_text = parts.rest.substr(0, between);
+  const std::string_view group_text =
+      parts.rest.substr(std::min(between + kBetween.size(), parts.rest.size()));
+  tree.Write(passwd_text, group_text);
+  const auto passwd = ParsePasswd(passwd_text);
+  const auto groups = ParseGroup(group_text);
+
+  RequestedUser requested;
+  requested.image_user = parts.first;
+  const Result<ResolvedUser> user = ResolveUser(tree.dir(), requested);
+  requested.policy = GroupsPolicy::kStrict;
+  const Result<ResolvedUser> strict = ResolveUser(tree.dir(), requested);
+  CRISP_REQUIRE(user.status().code() == strict.status().code());
+  if (!user.ok()) {
+    CRISP_REQUIRE(user.status().code() == Code::kNotFound);
+    return;
+  }
+  CRISP_REQUIRE(user->user.uid != UINT32_MAX && user->user.gid != UINT32_MAX);
+  CRISP_REQUIRE(strict->user.uid == user->user.uid && strict->user.gid == user->user.gid);
+  CRISP_REQUIRE(strict->user.additional_gids == std::vector<uint32_t>{user->user.gid});
+  // Nobody is in a group without being a member, or twice, or without its being the first.
+  const std::vector<uint32_t>& gids = user->user.additional_gids;
+  CRISP_REQUIRE(gids.front() == user->user.gid);
+  for (size_t i = 1; i < gids.size(); ++i) {
+    CRISP_REQUIRE(std::find(gids.begin() + i + 1, gids.end(), gids[i]) == gids.end());
+    CRISP_REQUIRE(std::any_of(groups.begin(), groups.end(), [&](const GroupEntry& group) {
+      return group.gid == gids[i] && !group.members.empty();
+    }));
+  }
+  const auto is_it = [&](const PasswdEntry& entry) {
+    return entry.uid == user->user.uid && entry.home == user->home;
+  };
+  CRISP_REQUIRE(user->has_passwd_entry == std::any_of(passwd.begin(), passwd.end(), is_it));
+  // By number it is the same one, unless somebody has the number for a name.
+  const std::string uid = Cat(user->user.uid), gid = Cat(user->user.gid);
+  if (HasName(passwd, uid) || HasName(groups, gid)) return;
+  requested.image_user = Cat(uid, ':', gid);
+  const Result<ResolvedUser> again = ResolveUser(tree.dir(), requested);
+  CRISP_REQUIRE(again.ok() && again->user.uid == user->user.uid);
+  CRISP_REQUIRE(again->user.gid == user->user.gid);
+}
+
+CRISP_FUZZ(apparmor_profiles) {
+  const LoadedProfiles loaded(input);
+  std::string text;
+  for (const std::string& name : loaded.names()) {
+    CRISP_REQUIRE(!name.empty() && name.find('\n') == std::string::npos);
+    CRISP_REQUIRE(input.find(Cat(name, " (")) != std::string_view::npos);
+    text += Cat(name, " (enforce)\n");
+  }
+  const LoadedProfiles again(text);
+  CRISP_REQUIRE(again.names() == loaded.names());
+  CRISP_REQUIRE(loaded.names().empty() || loaded.Contains(loaded.names().back()));
+  // A client's words are a name, never a piece of the list.
+  const fuzz::Parts parts = fuzz::SplitLine(input);
+  if (input.find('\n') != std::string_view::npos) CRISP_REQUIRE(!loaded.Contains(input));
+  for (const std::string& child : loaded.ChildrenOf(parts.first)) {
+    CRISP_REQUIRE(loaded.Contains(child) && child.starts_with(Cat(parts.first, "//")));
   }
 }
 

@@ -1,8 +1,14 @@
-// What users write into pods' annotations and security contexts.
+// What users write into pods' annotations, security contexts and DNS settings; memory limits,
+// theirs and the kernel's.
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "base/cpu_list.h"
 #include "fuzz.h"
+#include "pod/memory_limit.h"
+#include "pod/sandbox_files.h"
+#include "pod/selinux_levels.h"
 #include "pod/sysctls.h"
 #include "pod/workloads.h"
 
@@ -42,6 +48,74 @@ CRISP_FUZZ(sysctl_name) {
                 path.starts_with("fs/mqueue/"));
   const std::string whole = Cat("/", path, "/");
   CRISP_REQUIRE(whole.find("/../") == std::string::npos && whole.find("//") == std::string::npos);
+}
+
+// A number of pages, whoever wrote it.
+CRISP_FUZZ(memory_limit) {
+  const std::optional<uint64_t> bytes = ParseMemoryLimit(input);
+  if (!bytes) return;
+  CRISP_REQUIRE(*bytes % static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) == 0);
+  CRISP_REQUIRE(ParseMemoryLimit(Cat(*bytes)) == bytes);
+  const std::string_view number = input.substr(0, input.find_first_not_of("0123456789"));
+  CRISP_REQUIRE(!number.empty() && number.size() + 1 >= input.size());
+  if (const auto kilobytes = ParseMemoryLimit(Cat(number, 'k'))) {
+    CRISP_REQUIRE(ParseMemoryLimit(Cat(number, 'K')) == kilobytes);
+    CRISP_REQUIRE(*kilobytes >= *ParseMemoryLimit(number));
+  }
+}
+
+// Whatever a client writes, a pair of categories is taken as long as it is held, and not longer.
+CRISP_FUZZ(selinux_level) {
+  const std::string level(input);
+  SelinuxLevels levels(/*categories=*/2);  // a single pair: c0,c1
+  const auto is_taken = [&levels](const std::string& text) {
+    const SelinuxLevel held = levels.Hold(text);
+    CRISP_REQUIRE(held.text() == text);
+    return !levels.Take("s0").ok();
+  };
+  const bool taken = is_taken(level);
+  CRISP_REQUIRE(levels.Take("s0").ok());
+  if (!taken) return;
+  CRISP_REQUIRE(level.starts_with("s0:c"));
+  CRISP_REQUIRE(level.find_first_not_of("sc0123456789:,.") == std::string::npos);
+  // Said again in other words it is the same.
+  CRISP_REQUIRE(is_taken(level + ",c0") && is_taken(level + ",c1.c1"));
+  CRISP_REQUIRE(is_taken("s0:c1," + level.substr(3)));
+}
+
+// Lines with the search list, a server, the options, and the host's name.
+CRISP_FUZZ(sandbox_files) {
+  ::runtime::v1::PodSandboxConfig pod;
+  std::string_view rest = input;
+  const auto next = [&rest] {
+    const fuzz::Parts parts = fuzz::SplitLine(rest);
+    rest = parts.rest;
+    return std::string(parts.first);
+  };
+  pod.mutable_dns_config()->add_searches(next());
+  pod.mutable_dns_config()->add_servers(next());
+  pod.mutable_dns_config()->add_options(next());
+  const Result<std::string> resolv_conf = ResolvConf(pod);
+  if (resolv_conf.ok()) {
+    std::string_view lines = *resolv_conf;
+    for (const std::string_view keyword : {"search", "nameserver", "options"}) {
+      const fuzz::Parts parts = fuzz::SplitLine(lines);
+      CRISP_REQUIRE(parts.first.starts_with(Cat(keyword, ' ')));
+      CRISP_REQUIRE(std::count(parts.first.begin(), parts.first.end(), ' ') == 1);
+      lines = parts.rest;
+    }
+    CRISP_REQUIRE(lines.empty());
+  } else {
+    CRISP_REQUIRE(resolv_conf.status().code() == Code::kInvalidArgument);
+  }
+  pod.set_hostname(std::string(rest));
+  const Result<std::string> hostname = Hostname(pod);
+  if (!hostname.ok()) {
+    CRISP_REQUIRE(hostname.status().code() == Code::kInvalidArgument);
+    return;
+  }
+  CRISP_REQUIRE(hostname->size() <= 64 && (rest.empty() || *hostname == rest));
+  CRISP_REQUIRE(rest.find_first_of(std::string_view("/\n=\0 ", 5)) == std::string_view::npos);
 }
 
 CRISP_FUZZ(cpu_list) {

@@ -1,6 +1,10 @@
-// The daemon's configuration, other files that it reads, credentials, its metrics endpoint.
+// The daemon's configuration, other files that it reads, credentials, its metrics endpoint, and
+// what it tells of images.
 #include "base/base64.h"
+#include "base/utf8.h"
 #include "fuzz.h"
+#include "image/image_config.h"
+#include "image/json_text.h"
 #include "image/registry/credentials.h"
 #include "server/config/blockio_file.h"
 #include "server/config/load.h"
@@ -8,6 +12,7 @@
 #include "server/config/yaml_reader.h"
 #include "server/metrics/http_endpoint.h"
 #include "server/registries_d.h"
+#include "server/rpc/image_message.h"
 #include "server/rpc/pull_auth.h"
 
 namespace crisp::config {
@@ -149,3 +154,36 @@ CRISP_FUZZ(metrics_request) {
 }
 
 }  // namespace crisp::metrics
+
+namespace crisp::rpc {
+
+// The configuration of a stranger's image on its way into messages: the kubelet decides by `uid`
+// and `username` whether a container would be root's.
+CRISP_FUZZ(image_message) {
+  const auto document = image::ParseConfig(input);
+  if (!document.ok()) return;
+  image::Image image;
+  image.config = document->config;
+  ::runtime::v1::Image message;
+  FillImage(image, &message);
+  const std::string user = image.config.user.substr(0, image.config.user.find(':'));
+  CRISP_REQUIRE(IsUtf8(message.username()));
+  CRISP_REQUIRE(message.has_uid() == (!user.empty() && message.username().empty()));
+  if (message.has_uid()) {
+    CRISP_REQUIRE(message.uid().value() >= 0);
+    CRISP_REQUIRE(user.find_first_not_of("0123456789") == std::string::npos);
+    CRISP_REQUIRE(message.uid().value() != 0 || user.find_first_not_of('0') == std::string::npos);
+  }
+
+  const auto info = image::ParseJson(ImageInfoJson(image), "info");
+  CRISP_REQUIRE(info.ok());
+  const image::Json& config = info->at("imageSpec").at("config");
+  CRISP_REQUIRE(config.at("User") == SanitizeUtf8(image.config.user));
+  CRISP_REQUIRE(config.at("Env").size() == image.config.env.size());
+  CRISP_REQUIRE(config.at("Labels").size() <= image.config.labels.size());
+  for (size_t i = 0; i < image.config.cmd.size(); ++i) {
+    CRISP_REQUIRE(config.at("Cmd").at(i) == SanitizeUtf8(image.config.cmd[i]));
+  }
+}
+
+}  // namespace crisp::rpc
