@@ -64,6 +64,7 @@ class Recovery {
     }
     for (auto& [id, sandbox] : sandboxes_) LogUnwritten("sandbox", id, RecoverSandbox(sandbox));
     DropForeignNetworks();
+    DropForeignSandboxes();
     DropForeignDirectories();
     env_->options.images->CollectGarbage();
     // Only what is new is written: a daemon starts on a full disk, or nobody could free it.
@@ -277,6 +278,50 @@ class Recovery {
     }
   }
 
+  // Namespaces and files of sandboxes without a row: of a power cut, where the state directory is
+  // on a disk, or of another pods.db.
+  void DropForeignSandboxes() {
+    std::set<std::string> names;
+    for (const char* directory : {"ns", "pods"}) {
+      for (std::string& name : NamesBelow(JoinPath(env_->roots.state, directory))) {
+        names.insert(std::move(name));
+      }
+    }
+    for (const std::string& name : names) {
+      SandboxRow row;
+      row.id = SandboxId(name);
+      row.state = SandboxState::kNotReady;
+      if (!SandboxId::IsWellFormed(name) || sandboxes_.contains(row.id)) continue;
+      const auto sandbox =
+          std::make_shared<Sandbox>(std::move(row), nullptr, env_->roots, env_->options.work_lane);
+      if (!IsLostSandbox(*sandbox)) {
+        log::Error("namespaces and files of a sandbox without row are left alone",
+                   {{"sandbox", sandbox->id()}});
+        continue;
+      }
+      SandboxContext context{*env_, sandbox};
+      const Status dropped = MayUndo() ? DestroySandbox(context) : NoTime();
+      log::Warning("namespaces and files of a sandbox without row",
+                   {{"sandbox", sandbox->id()}, {"removed", dropped}});
+    }
+  }
+  // Not one in which something may run: whose a container without a row is nobody knows, and how an
+  // init process was made the row alone says. Nor one whose network waits for its DEL.
+  bool IsLostSandbox(const Sandbox& sandbox) const {
+    const auto attached = env_->options.network->ListCached();
+    if (!attached.ok() ||
+        std::find(attached->begin(), attached->end(), sandbox.id()) != attached->end()) {
+      return false;
+    }
+    if (boot_ == Boot::kOther) return true;
+    if (PathExists(sandbox.paths().init_bundle())) return false;
+    std::set<std::string> known;
+    for (const ContainerPtr& container : containers_) known.insert(container->id().str());
+    const auto names = NamesBelow(JoinPath(env_->roots.state, "containers"));
+    return std::all_of(names.begin(), names.end(),
+                       [&known](const std::string& name) { return known.contains(name); });
+  }
+
   // Of containers without a row: the last seconds of pods.db are lost in a power cut (synchronous
   // NORMAL), while the directories are there. They may be large, so nobody waits for their end.
   void DropForeignDirectories() {
@@ -294,6 +339,7 @@ class Recovery {
         Status dropped = env->layer_quotas->Adopt(id, paths);
         if (dropped.ok()) dropped = env->layer_quotas->LiftLimit(id);
         if (dropped.ok()) dropped = RemoveTreeAt(paths.data());
+        if (dropped.ok()) dropped = RemoveTreeAt(paths.state());
         if (dropped.ok()) env->layer_quotas->Release(id);
         log::Warning("directories of a container without row",
                      {{"directory", paths.data()}, {"removed", dropped}});

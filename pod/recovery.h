@@ -6,6 +6,8 @@
 //   container CREATED  adopted (RUNNING if it was started)        EXITED, 255, Unknown
 //   container RUNNING  adopted: exits meanwhile are known         EXITED, 255, Unknown
 //   EXITED, STOPPED    as it was                                  as it was
+//   a sandbox's pins   removed, unless something without a row    removed
+//   without a row      may run in it
 //
 // Which boot the state directory is of: its file boot_id says it, written at the end of recovery.
 // Without that file (it is on a tmpfs, or of an earlier version) pods.db says which boot was the

@@ -290,6 +290,18 @@ TEST_P(RecoveryTest, ARowWithoutSandboxIsDropped) {
               testing::HasSubstr("row of a container without sandbox dropped"));
 }
 
+// As if pods.db had been replaced by an older one: the census of the fixture finds nothing left.
+TEST_P(RecoveryTest, ASandboxWithoutRowGoes) {
+  const std::string pod = RunPod(SandboxConfig("pod"));
+  ASSERT_THAT(daemon().StopGracefully(), IsOk());
+  const std::string namespaces = Cat(daemon().state(), "/ns/", pod);
+  EXPECT_TRUE(PathExists(namespaces + "/net"));
+  ASSERT_THAT(OpenPods()->Execute("DELETE FROM sandboxes"), IsOk());
+  ASSERT_THAT(daemon().Start(), IsOk());
+  EXPECT_FALSE(PathExists(namespaces));
+  EXPECT_FALSE(PathExists(Cat(daemon().state(), "/pods/", pod)));
+}
+
 // The daemon dies at a moment within each operation; then the client repeats what it did, as a
 // kubelet would, and the census of the fixture finds nothing left.
 class KilledDuringTest : public RecoveryTest {

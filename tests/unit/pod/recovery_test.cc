@@ -217,6 +217,70 @@ TEST_F(RecoveryTest, AHalfMadeOneIsListedWhileItsRowIsThere) {
   }
 }
 
+class ForeignSandboxTest : public RecoveryTest {
+ protected:
+  // As RunPodSandbox leaves it; what is pinned there is a plain file.
+  SandboxPaths MakeForeign(char digit) const {
+    SandboxPaths paths(env_->roots, SandboxId(std::string(64, digit)));
+    EXPECT_TRUE(EnsureDirectory(paths.namespaces()).ok());
+    EXPECT_TRUE(WriteFile(paths.net(), "").ok());
+    EXPECT_TRUE(EnsureDirectory(paths.shm()).ok());
+    EXPECT_TRUE(WriteFile(paths.hosts(), "").ok());
+    return paths;
+  }
+  static bool IsThere(const SandboxPaths& paths) {
+    EXPECT_EQ(PathExists(paths.net()), PathExists(paths.state()));
+    EXPECT_EQ(PathExists(paths.namespaces()), PathExists(paths.state()));
+    return PathExists(paths.state());
+  }
+};
+
+TEST_F(ForeignSandboxTest, NamespacesAndFilesGo) {
+  const SandboxPaths known = MakeForeign('a'), foreign = MakeForeign('b');
+  const std::string not_ours = env_->roots.state + "/ns/other";
+  ASSERT_TRUE(EnsureDirectory(not_ours).ok());
+  ASSERT_TRUE(env_->db->Put(MakeSandboxRow("p", std::string(64, 'a'))).ok());
+  ContainerRow container = MakeContainerRow("c", std::string(64, 'c'));
+  container.sandbox = SandboxId(std::string(64, 'a'));
+  container.state = ContainerState::kExited;
+  ASSERT_TRUE(env_->db->Put(container).ok());
+  ASSERT_TRUE(EnsureDirectory(ContainerPaths(env_->roots, container.id).state()).ok());
+  ASSERT_TRUE(Recovered().ok());
+  EXPECT_TRUE(IsThere(known));
+  EXPECT_FALSE(IsThere(foreign));
+  EXPECT_TRUE(PathExists(not_ours));
+}
+
+TEST_F(ForeignSandboxTest, WhereSomethingMayRunTheyStay) {
+  const SandboxPaths foreign = MakeForeign('b');
+  const std::string container =
+      ContainerPaths(env_->roots, ContainerId(std::string(64, 'c'))).state();
+  ASSERT_TRUE(EnsureDirectory(container).ok());
+  ASSERT_TRUE(Recovered().ok());
+  EXPECT_TRUE(IsThere(foreign)) << "a container that may be its own";
+  ASSERT_TRUE(RemoveTreeAt(container).ok());
+  ASSERT_TRUE(EnsureDirectory(foreign.init_monitor()).ok());
+  Reopen();
+  ASSERT_TRUE(Recovered().ok());
+  EXPECT_TRUE(IsThere(foreign)) << "its init process";
+  // After a restart of the node nothing runs.
+  ASSERT_TRUE(WriteFile(env_->roots.state + "/boot_id", "another\n").ok());
+  ASSERT_TRUE(EnsureDirectory(container).ok());
+  Reopen();
+  ASSERT_TRUE(Recovered().ok());
+  EXPECT_FALSE(IsThere(foreign));
+}
+
+// Its plugins need the namespace.
+TEST_F(ForeignSandboxTest, WhoseNetworkIsAttachedStays) {
+  const SandboxPaths foreign = MakeForeign('b');
+  network_.cached = {SandboxId(std::string(64, 'b'))};
+  network_.del_status = Internal("a plugin fails");
+  ASSERT_TRUE(Recovered().ok());
+  EXPECT_EQ(network_.deleted.size(), 1u);
+  EXPECT_TRUE(IsThere(foreign));
+}
+
 // File systems take the time of the kernel's last tick.
 void AwaitTick() {
   timespec begin{}, now{};
