@@ -43,30 +43,32 @@ class PluginFloor {
   PluginFloor(const Options& options, Json conflist)
       : options_(options), conflist_(std::move(conflist)), id_(Cat("floor", RandomHex(8))) {}
 
-  Status Once(const std::string& netns, Samples* add, Samples* del) {
-    Json result;
+  Status Add(const std::string& netns, Samples* samples) {
+    const MonoTime start = MonoNow();
+    for (const Json& plugin : conflist_["plugins"]) {
+      const std::string text = CRISP_TRY(Call("ADD", plugin, netns));
+      if (!text.empty()) result_ = Json::parse(text, nullptr, false);
+    }
+    samples->Add(MonoNow() - start);
+    return OkStatus();
+  }
+
+  Status Del(const std::string& netns, Samples* samples) {
     const auto& plugins = conflist_["plugins"];
     const MonoTime start = MonoNow();
-    for (const Json& plugin : plugins) {
-      const std::string text = CRISP_TRY(Call("ADD", plugin, netns, result));
-      if (!text.empty()) result = Json::parse(text, nullptr, false);
-    }
-    add->Add(MonoNow() - start);
-    const MonoTime end = MonoNow();
     for (auto plugin = plugins.rbegin(); plugin != plugins.rend(); ++plugin) {
-      CRISP_RETURN_IF_ERROR(Call("DEL", *plugin, netns, result).status());
+      CRISP_RETURN_IF_ERROR(Call("DEL", *plugin, netns).status());
     }
-    del->Add(MonoNow() - end);
+    samples->Add(MonoNow() - start);
     return OkStatus();
   }
 
  private:
-  Result<std::string> Call(const std::string& command, Json plugin, const std::string& netns,
-                           const Json& previous) {
+  Result<std::string> Call(const std::string& command, Json plugin, const std::string& netns) {
     const std::string type = plugin.value("type", "");
     plugin["name"] = conflist_.value("name", "");
     plugin["cniVersion"] = conflist_.value("cniVersion", "1.0.0");
-    if (!previous.is_null()) plugin["prevResult"] = previous;
+    if (!result_.is_null()) plugin["prevResult"] = result_;
     RunOptions run;
     run.argv = {CRISP_TRY(FindPlugin(options_.plugin_dirs, type))};
     run.env = {Cat("CNI_COMMAND=", command),
@@ -81,29 +83,10 @@ class PluginFloor {
   }
 
   const Options& options_;
-  Json conflist_;
-  std::string id_;
+  const Json conflist_;
+  const std::string id_;
+  Json result_;  // of the last plugin
 };
-
-Status MeasurePlugins(const Options& options, const std::string& dir, Report* report) {
-  Json conflist = Json::parse(CRISP_TRY(ReadFile(options.conflist)), nullptr, false);
-  if (!conflist.is_object() || !conflist.contains("plugins")) {
-    return InvalidArgument(options.conflist, ": not a CNI configuration list");
-  }
-  Samples add;
-  Samples del;
-  for (int i = 0; i < options.count; ++i) {
-    const std::string netns = Cat(dir, "/netns");
-    CRISP_RETURN_IF_ERROR(PinNamespaces({{CLONE_NEWNET, netns}}, BringLoopbackUp));
-    PluginFloor floor(options, conflist);
-    Status once = floor.Once(netns, &add, &del);
-    CRISP_RETURN_IF_ERROR(EnsureUnpinned(netns));
-    CRISP_RETURN_IF_ERROR(std::move(once));
-  }
-  report->Add("floor", "CNI plugins, ADD", add);
-  report->Add("floor", "CNI plugins, DEL", del);
-  return OkStatus();
-}
 
 // A root file system with the machine's busybox.
 Status MakeRoot(const std::string& bundle) {
@@ -176,51 +159,60 @@ Status RuntimeLife(const std::vector<std::string>& base, const std::string& bund
   return run({"delete", "--force", id}, &samples->remove);
 }
 
-// `what` is put behind the rows' names.
-Status MeasureRuntime(const Options& options, const std::string& dir, Json config,
-                      const std::string& what, Report* report) {
-  const std::string bundle = Cat(dir, "/bundle");
+// The configuration of the lives: the endpoint's own when it tells it, else the runtime's `spec`.
+Result<Json> FloorConfig(const Options& options, Load& load, const std::string& bundle) {
+  const Pod pod = CRISP_TRY(load.BringUp({"sleep", "1000000"}));
+  Json config = CRISP_TRY(ContainerConfig(load, pod));
+  if (config.is_null()) config = CRISP_TRY(DefaultConfig(options.oci_runtime, bundle));
   config["process"]["args"] = {"sleep", "1000000"};
   config["linux"]["cgroupsPath"] = "/cri-bench-floor";
-  CRISP_RETURN_IF_ERROR(WriteFile(Cat(bundle, "/config.json"), config.dump()));
-  const std::vector<std::string> base = {options.oci_runtime, "--root", Cat(dir, "/state")};
-  RuntimeSamples samples;
-  for (int i = 0; i < options.count; ++i) {
-    CRISP_RETURN_IF_ERROR(RuntimeLife(base, bundle, &samples));
-  }
-  report->Add("floor", Cat("runtime create", what), samples.create);
-  report->Add("floor", Cat("runtime start", what), samples.start);
-  report->Add("floor", Cat("runtime exec of true", what), samples.exec);
-  report->Add("floor", Cat("runtime kill", what), samples.kill);
-  report->Add("floor", Cat("runtime delete", what), samples.remove);
-  return OkStatus();
+  return config;
 }
 
-// With the runtime's `spec`, and with what the endpoint has it do for a container.
-Status MeasureRuntimes(const Options& options, const std::string& dir, Report* report) {
+// Lives of a pod by hand, in a pod's order: a runtime that comes after plugins finds other caches
+// than one that comes after itself.
+Status MeasureLives(const Options& options, const std::string& dir, Report* report) {
+  const Json conflist = Json::parse(CRISP_TRY(ReadFile(options.conflist)), nullptr, false);
+  if (!conflist.is_object() || !conflist.contains("plugins")) {
+    return InvalidArgument(options.conflist, ": not a CNI configuration list");
+  }
   const std::string bundle = Cat(dir, "/bundle");
   CRISP_RETURN_IF_ERROR(MakeRoot(bundle));
-  const Json plain = CRISP_TRY(DefaultConfig(options.oci_runtime, bundle));
-  CRISP_RETURN_IF_ERROR(MeasureRuntime(options, dir, plain, ", plain", report));
-  Load load(options);
-  const Pod pod = CRISP_TRY(load.BringUp({"sleep", "1000000"}));
-  const Json own = CRISP_TRY(ContainerConfig(load, pod));
-  if (own.is_null()) return OkStatus();
-  return MeasureRuntime(options, dir, own, "", report);
+  Load load(options);  // its pod's namespaces and files are what the configuration names
+  const Json config = CRISP_TRY(FloorConfig(options, load, bundle));
+  CRISP_RETURN_IF_ERROR(WriteFile(Cat(bundle, "/config.json"), config.dump()));
+  const std::vector<std::string> runtime = {options.oci_runtime, "--root", Cat(dir, "/state")};
+  const std::string netns = Cat(dir, "/netns");
+  Samples add;
+  Samples del;
+  RuntimeSamples samples;
+  for (int i = 0; i < options.count; ++i) {
+    CRISP_RETURN_IF_ERROR(PinNamespaces({{CLONE_NEWNET, netns}}, BringLoopbackUp));
+    PluginFloor plugins(options, conflist);
+    Status life = plugins.Add(netns, &add);
+    if (life.ok()) life = RuntimeLife(runtime, bundle, &samples);
+    Status removed = plugins.Del(netns, &del);
+    CRISP_RETURN_IF_ERROR(EnsureUnpinned(netns));
+    CRISP_RETURN_IF_ERROR(std::move(life));
+    CRISP_RETURN_IF_ERROR(std::move(removed));
+  }
+  report->Add("floor", "CNI plugins, ADD", add);
+  report->Add("floor", "runtime create", samples.create);
+  report->Add("floor", "runtime start", samples.start);
+  report->Add("floor", "runtime exec of true", samples.exec);
+  report->Add("floor", "runtime kill", samples.kill);
+  report->Add("floor", "runtime delete", samples.remove);
+  report->Add("floor", "CNI plugins, DEL", del);
+  return OkStatus();
 }
 
 }  // namespace
 
 Status MeasureFloors(const Options& options, Report* report) {
+  if (options.conflist.empty() || options.oci_runtime.empty()) return OkStatus();
   const std::string dir = Cat("/tmp/cri_bench-floor-", RandomHex(4));
   CRISP_RETURN_IF_ERROR(EnsureDirectory(dir));
-  Status status;
-  if (!options.conflist.empty()) {
-    status = MeasurePlugins(options, dir, report).Wrap("floor of the plugins");
-  }
-  if (status.ok() && !options.oci_runtime.empty()) {
-    status = MeasureRuntimes(options, dir, report).Wrap("floor of the runtime");
-  }
+  Status status = MeasureLives(options, dir, report).Wrap("floor");
   Status removed = RemoveTreeAt(dir);
   return status.ok() ? std::move(removed) : std::move(status);
 }

@@ -22,9 +22,9 @@ Times a CRI runtime through its socket, beside the machine's own floors.
   --log-root DIR        where logs go                    (/tmp/cri_bench-logs)
   --pull-image REF      image to pull and remove         (none: not measured)
   --monitors A,B        names of the per-container processes
-  --conflist FILE       CNI configuration: times its plugins by hand
+  --conflist FILE       CNI configuration: its plugins are timed by hand, with --oci-runtime
   --plugin-dirs A:B     where they are                   (/opt/cni/bin:/usr/lib/cni)
-  --oci-runtime PATH    runc or crun: times its operations by hand
+  --oci-runtime PATH    runc or crun: its operations are timed by hand, with --conflist
   --parts A,B           of pods,scale,exec,log,memory,pull,images,floor  (all)
   --json FILE           writes the figures there too
 
