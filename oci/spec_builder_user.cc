@@ -67,11 +67,20 @@ Result<Identity> FromUid(Accounts* accounts, uint32_t uid) {
   return out;
 }
 
+// Digits are a number, even where an account file has them as a name (as moby/sys/user reads them):
+// by the number that ListImages tells of it the kubelet judges whether the container is root's.
+bool IsNumber(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
 Result<uint32_t> FindGroupId(Accounts* accounts, std::string_view group) {
+  if (IsNumber(group)) {
+    if (const auto gid = ParseAccountId(group)) return *gid;
+    return NotFound("group ", group, " of the image's user is no group id");
+  }
   for (const GroupEntry& entry : *CRISP_TRY(accounts->Group())) {
     if (entry.name == group) return entry.gid;
   }
-  if (const auto gid = ParseAccountId(group)) return *gid;
   return NotFound("group '", group, "' of the image's user is not in the image's /etc/group");
 }
 
@@ -82,10 +91,12 @@ Result<Identity> FromImageUser(Accounts* accounts, std::string_view image_user) 
   Identity out;
   if (user.empty()) {
     out = CRISP_TRY(FromUid(accounts, 0));
+  } else if (IsNumber(user)) {
+    const auto uid = ParseAccountId(user);
+    if (!uid) return NotFound("user ", user, " of the image's config is no user id");
+    out = CRISP_TRY(FromUid(accounts, *uid));
   } else if (auto entry = CRISP_TRY(accounts->FindName(user))) {
     out = {entry->uid, entry->gid, entry};
-  } else if (const auto uid = ParseAccountId(user)) {
-    out = CRISP_TRY(FromUid(accounts, *uid));
   } else {
     return NotFound("user '", user, "' of the image's config is not in the image's /etc/passwd");
   }

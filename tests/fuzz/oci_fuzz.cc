@@ -51,11 +51,6 @@ class AccountTree {
   DirFd dir_;
 };
 
-template <typename Entries>
-bool HasName(const Entries& entries, std::string_view name) {
-  return std::any_of(entries.begin(), entries.end(), [&](const auto& e) { return e.name == name; });
-}
-
 }  // namespace
 
 CRISP_FUZZ(runtime_state) {
@@ -168,10 +163,8 @@ CRISP_FUZZ(image_user) {
     return entry.uid == user->user.uid && entry.home == user->home;
   };
   CRISP_REQUIRE(user->has_passwd_entry == std::any_of(passwd.begin(), passwd.end(), is_it));
-  // By number it is the same one, unless somebody has the number for a name.
-  const std::string uid = Cat(user->user.uid), gid = Cat(user->user.gid);
-  if (HasName(passwd, uid) || HasName(groups, gid)) return;
-  requested.image_user = Cat(uid, ':', gid);
+  // By number it is the same one, whoever has the number as a name.
+  requested.image_user = Cat(user->user.uid, ':', user->user.gid);
   const Result<ResolvedUser> again = ResolveUser(tree.dir(), requested);
   CRISP_REQUIRE(again.ok() && again->user.uid == user->user.uid);
   CRISP_REQUIRE(again->user.gid == user->user.gid);

@@ -20,13 +20,15 @@ constexpr const char* kPasswd =
     "short:x\n"
     "bad:x:abc:0::/:/bin/sh\n"
     "app:x:1000:1000:App:/home/app:/bin/sh\n"
-    "1234:x:555:556::/numeric:/bin/sh\n"
+    "1234:x:0:0::/numeric:/bin/sh\n"
+    "4294967296:x:0:0::/numeric:/bin/sh\n"
     "nobody:x:65534:65534:nobody:/:/bin/false";  // no newline at the end
 constexpr const char* kGroup =
     "root:x:0:\n"
     "app:x:1000:\n"
     "extra:x:50000:app,other\n"
     "blanks:x:60000: other , app \n"
+    "50:x:0:\n"
     "staff:x:50:root\n"
     "last:x:70000:app";
 
@@ -60,8 +62,9 @@ TEST_F(UserTest, ImageUserInAllForms) {
         Case{"1000", 1000, 1000, "/home/app", true}, Case{"1000:50", 1000, 50, "/home/app", true},
         Case{"app:staff", 1000, 50, "/home/app", true}, Case{"app:", 1000, 1000, "/home/app", true},
         Case{"4711", 4711, 0, "", false}, Case{"4711:4712", 4711, 4712, "", false},
-        // A name that looks like a number is a name first.
-        Case{"1234", 555, 556, "/numeric", true}, Case{":staff", 0, 50, "/root", true},
+        // Names that look like numbers are nobody's.
+        Case{"1234", 1234, 0, "", false}, Case{"app:50", 1000, 50, "/home/app", true},
+        Case{"app:007", 1000, 7, "/home/app", true}, Case{":staff", 0, 50, "/root", true},
         Case{"nobody", 65534, 65534, "/", true}}) {
     SCOPED_TRACE(c.user);
     const auto user = Resolve(Image(c.user));
@@ -78,6 +81,8 @@ TEST_F(UserTest, UnknownNamesAreNotFound) {
   EXPECT_EQ(Resolve(Image("app:ghosts")).status().code(), Code::kNotFound);
   EXPECT_EQ(Resolve(Image("-1")).status().code(), Code::kNotFound);
   EXPECT_EQ(Resolve(Image("4294967295")).status().code(), Code::kNotFound);
+  EXPECT_EQ(Resolve(Image("4294967296")).status().code(), Code::kNotFound);  // although a name
+  EXPECT_EQ(Resolve(Image("app:4294967296")).status().code(), Code::kNotFound);
   RequestedUser named;
   named.username = "ghost";
   const Status status = Resolve(named).status();
