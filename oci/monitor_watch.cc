@@ -22,7 +22,13 @@ namespace {
 // How long a dead container's monitor may take to drain the log and write the record (the monitor's
 // own limit is 2 s).
 constexpr auto kRecordGrace = std::chrono::seconds(10);
+constexpr auto kConnectAgain = std::chrono::seconds(1);
 constexpr int kUnknownExitCode = 255;  // cri-contract section 3
+
+// Says nothing of whether the monitor is there: its backlog is full, or what is missing is ours.
+bool MayConnectLater(const Status& failed) {
+  return failed.sys_errno() == EAGAIN || failed.code() == Code::kResourceExhausted;
+}
 }  // namespace
 
 MonitorWatch::MonitorWatch(std::string state_dir, const MonitorProcess& process, EpollLoop* loop,
@@ -44,13 +50,18 @@ void MonitorWatch::StopWatching() {
   if (monitor_watch_ != 0) loop_->Unwatch(std::exchange(monitor_watch_, 0));
   monitor_pidfd_.Reset();
   if (grace_timer_ != 0) loop_->Cancel(std::exchange(grace_timer_, 0));
+  if (connect_timer_ != 0) loop_->Cancel(std::exchange(connect_timer_, 0));
 }
 
 Status MonitorWatch::Start(UniqueFd control) {
   Status connected = control ? UseConnection(std::move(control)) : Connect();
   CRISP_RETURN_IF_ERROR(WatchContainer());
   const bool gone = container_gone_;
-  if (!connected.ok() && !gone) {
+  if (MayConnectLater(connected) && !gone) {
+    log::Warning("a monitor takes no connection; it is tried again",
+                 {{"state_dir", state_dir_}, {"error", connected}});
+    ConnectLater();
+  } else if (!connected.ok() && !gone) {
     log::Warning(
         "a running container has no monitor: its output is lost",
         {{"state_dir", state_dir_}, {"monitor", process_.monitor_pid}, {"error", connected}});
@@ -75,6 +86,13 @@ Status MonitorWatch::Connect() {
   CRISP_RETURN_IF_ERROR(
       SendPacket(control.get(), MessageType::kHello, 0, hello.Encode(), MonoNow()));
   return UseConnection(std::move(control));
+}
+
+void MonitorWatch::ConnectLater() {
+  std::lock_guard lock(mutex_);
+  connect_timer_ = loop_->RunAt(MonoNow() + kConnectAgain, [weak = weak_from_this()] {
+    if (auto self = weak.lock()) self->ConnectAgain();
+  });
 }
 
 Status MonitorWatch::UseConnection(UniqueFd control) {
@@ -115,7 +133,7 @@ std::shared_ptr<MonitorConnection> MonitorWatch::connection() {
 
 Status MonitorWatch::CallMonitor(MessageType type, const std::string& body, MonoTime deadline) {
   const std::shared_ptr<MonitorConnection> current = connection();
-  if (!current) return Unavailable("the monitor of this container is gone");
+  if (!current) return Unavailable("no connection to the monitor of this container");
   return current->Call(type, body, deadline).status();
 }
 
@@ -155,7 +173,20 @@ void MonitorWatch::OnClosed() {
     connection_.reset();
   }
   if (delivered_ || DeliverRecord()) return;
-  if (!std::exchange(reconnected_, true) && Connect().ok()) return;
+  if (!std::exchange(reconnected_, true)) return ConnectAgain();
+  OnMonitorGone();
+}
+
+void MonitorWatch::ConnectAgain() {
+  if (delivered_) return;
+  const Status connected = Connect();
+  if (connected.ok()) return;
+  // Of a dead container the record is all that is wanted, and it is waited for.
+  if (MayConnectLater(connected) && !container_gone_) return ConnectLater();
+  OnMonitorGone();
+}
+
+void MonitorWatch::OnMonitorGone() {
   // A monitor that ended between the two looks wrote its record before it removed its socket.
   if (DeliverRecord()) return;
   log::Warning("a monitor is gone before its container",

@@ -8,6 +8,8 @@
 //       v                                                               v
 //   delivered (known)               record there, or the kernel still knows: delivered (known),
 //                                                                                else unknown
+// A monitor that cannot be connected to though it may be there (its backlog is full: busy, or
+// stopped; no descriptors left here) is tried again each second; until then all is as in kAlone.
 // The container's pidfd is watched in every state. When it says "dead" and a monitor may still be
 // draining the log, the record is waited for, for a bounded time; a monitor that was stopped
 // (SIGSTOP) is continued for that. One that writes to a disk that hangs has not collected its
@@ -49,6 +51,7 @@ class MonitorWatch : public Monitor, public std::enable_shared_from_this<Monitor
   Status Connect();
   Status UseConnection(UniqueFd control);
   Status WatchContainer();
+  void ConnectLater();
   void StopWatching();  // with the mutex held
   std::shared_ptr<MonitorConnection> connection();
   Status CallMonitor(conmon::MessageType type, const std::string& body, MonoTime deadline);
@@ -56,6 +59,8 @@ class MonitorWatch : public Monitor, public std::enable_shared_from_this<Monitor
   // On the loop thread.
   void OnEvent(const conmon::Packet& packet);
   void OnClosed();
+  void ConnectAgain();
+  void OnMonitorGone();
   void OnContainerGone();
   void Settle(bool may_wait);
   bool AwaitRecord();
@@ -81,6 +86,7 @@ class MonitorWatch : public Monitor, public std::enable_shared_from_this<Monitor
   UniqueFd monitor_pidfd_;  // while the record is waited for
   EpollLoop::WatchId monitor_watch_ = 0;
   EpollLoop::TimerId grace_timer_ = 0;
+  EpollLoop::TimerId connect_timer_ = 0;
 };
 
 }  // namespace crisp::oci

@@ -12,9 +12,11 @@
 #include <cstring>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/core/file.h"
 #include "conmon/protocol.h"
+#include "oci/monitor_files.h"
 
 namespace crisp::oci {
 
@@ -42,7 +44,7 @@ class FakeMonitor {
   // Takes one client and answers its attach with `answer`, in a thread of its own.
   void Serve(conmon::MessageType answer = conmon::MessageType::kOk, const std::string& body = "") {
     thread_ = std::thread([this, answer, body] {
-      client_ = UniqueFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      Accept();
       for (;;) {
         const std::string bytes = Receive();
         const auto packet = conmon::DecodePacket(bytes);
@@ -59,10 +61,22 @@ class FakeMonitor {
     });
   }
   void AwaitServed() { thread_.join(); }
-  // Takes the client that has waited longest, and leaves it.
-  void AcceptAndLeave() const {
-    const UniqueFd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    EXPECT_TRUE(client.valid());
+  // So many clients that the kernel takes no more of them, as with a monitor that was stopped.
+  std::vector<UniqueFd> FillBacklog() const {
+    std::vector<UniqueFd> waiting;
+    auto client = ConnectToMonitor(dir_);
+    for (; client.ok() && waiting.size() < 1000; client = ConnectToMonitor(dir_)) {
+      waiting.push_back(*std::move(client));
+    }
+    EXPECT_EQ(client.status().sys_errno(), EAGAIN);
+    return waiting;
+  }
+  // Takes the client that has waited longest, or the next that comes.
+  void Accept() {
+    pollfd wait{listener_.get(), POLLIN, 0};
+    ASSERT_EQ(::poll(&wait, 1, 20'000), 1) << "nobody came";
+    client_ = UniqueFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    EXPECT_TRUE(client_.valid());
   }
 
   // One packet, waiting two seconds for it; empty: none, or the end.

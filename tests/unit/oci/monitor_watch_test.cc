@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <linux/capability.h>
 #include <poll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -18,6 +19,7 @@
 #include "base/core/reaper.h"
 #include "base/failpoint.h"
 #include "conmon/protocol.h"
+#include "fake_monitor.h"
 
 namespace crisp::oci {
 namespace {
@@ -46,7 +48,8 @@ class MonitorWatchTest : public testing::Test {
   }
   // Of a container that is dead already.
   void Start() { Start(kNobody, 0); }
-  void Start(pid_t container, uint64_t start_time) {
+  void Start(pid_t container, uint64_t start_time) { Start(dir_, container, start_time); }
+  void Start(const std::string& dir, pid_t container, uint64_t start_time) {
     MonitorProcess process;
     process.monitor_pid = kNobody;
     process.container_pid = container;
@@ -56,7 +59,7 @@ class MonitorWatchTest : public testing::Test {
       seen_.set_value({record.exit_code, known});
     };
     watch_ =
-        std::make_shared<MonitorWatch>(dir_, process, loop_.get(), &reaper_, std::move(observer));
+        std::make_shared<MonitorWatch>(dir, process, loop_.get(), &reaper_, std::move(observer));
     ASSERT_TRUE(watch_->Start(UniqueFd()).ok());
   }
   std::pair<int, bool> Seen() {
@@ -129,6 +132,35 @@ TEST_F(MonitorWatchTest, TheKernelStillKnowsAnEndWithoutRecord) {
     go_on.set_value();
     EXPECT_EQ(Seen(), std::pair(7, true)) << collected;
     EXPECT_EQ(reaper_.Take(child, MonoTime()).has_value(), !collected);
+  }
+}
+
+// It was stopped before this daemon began, with so many clients that the kernel takes no more.
+TEST_F(MonitorWatchTest, AMonitorWithAFullBacklogIsConnectedToLater) {
+  for (const bool goes_on : {true, false}) {
+    SCOPED_TRACE(goes_on ? "the monitor goes on" : "its container ends first");
+    FakeMonitor monitor;
+    const std::vector<UniqueFd> waiting = monitor.FillBacklog();
+    seen_ = {};
+    UniqueFd end;
+    const pid_t child = Fork(7, &end);
+    ASSERT_GT(child, 0);
+    Start(monitor.dir(), child, ReadProcessStat(child).value().start_time);
+    EXPECT_EQ(watch_->ReopenLog(NoDeadline()).code(), Code::kUnavailable);
+    EXPECT_GE(watch_->container_pidfd(), 0) << "it can be stopped";
+    if (goes_on) {
+      for (size_t i = 0; i <= waiting.size(); ++i) monitor.Accept();
+      monitor.Expect(conmon::MessageType::kHello);
+      conmon::ExitRecord record;
+      record.exit_code = 8;  // as nobody but the monitor says
+      monitor.Send(conmon::MessageType::kExit, 0, record.Encode());
+      EXPECT_EQ(Seen(), std::pair(8, true));
+    }
+    end.Reset();
+    if (!goes_on) {
+      EXPECT_NE(Seen().first, -1);
+    }
+    EXPECT_EQ(::waitpid(child, nullptr, 0), child);
   }
 }
 
