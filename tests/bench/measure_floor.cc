@@ -160,10 +160,14 @@ Status RuntimeLife(const std::vector<std::string>& base, const std::string& bund
 }
 
 // The configuration of the lives: the endpoint's own when it tells it, else the runtime's `spec`.
-Result<Json> FloorConfig(const Options& options, Load& load, const std::string& bundle) {
+// The report says which: the latter is less work, and its floors are not to be compared.
+Result<Json> FloorConfig(const Options& options, Load& load, const std::string& bundle,
+                         Report* report) {
   const Pod pod = CRISP_TRY(load.BringUp({"sleep", "1000000"}));
   Json config = CRISP_TRY(ContainerConfig(load, pod));
-  if (config.is_null()) config = CRISP_TRY(DefaultConfig(options.oci_runtime, bundle));
+  const bool told = !config.is_null();
+  report->AddFact("spec of the floor", told ? "a container's" : "the runtime's own");
+  if (!told) config = CRISP_TRY(DefaultConfig(options.oci_runtime, bundle));
   config["process"]["args"] = {"sleep", "1000000"};
   config["linux"]["cgroupsPath"] = "/cri-bench-floor";
   return config;
@@ -179,7 +183,7 @@ Status MeasureLives(const Options& options, const std::string& dir, Report* repo
   const std::string bundle = Cat(dir, "/bundle");
   CRISP_RETURN_IF_ERROR(MakeRoot(bundle));
   Load load(options);  // its pod's namespaces and files are what the configuration names
-  const Json config = CRISP_TRY(FloorConfig(options, load, bundle));
+  const Json config = CRISP_TRY(FloorConfig(options, load, bundle, report));
   CRISP_RETURN_IF_ERROR(WriteFile(Cat(bundle, "/config.json"), config.dump()));
   const std::vector<std::string> runtime = {options.oci_runtime, "--root", Cat(dir, "/state")};
   const std::string netns = Cat(dir, "/netns");

@@ -21,9 +21,9 @@ struct Options {
   int log_mib = 300;       // bytes written by the logging container
   std::string pull_image;  // empty: no pull is measured
   std::string monitors = "crisp-monitor,conmon,containerd-shim-runc-v2";  // process names
-  std::string conflist;                                   // for the floor of the plugins
-  std::string plugin_dirs = "/opt/cni/bin:/usr/lib/cni";  // likewise
-  std::string oci_runtime;                                // for the floor of the runtime
+  std::string conflist;  // for the floors, which need a runtime, too
+  std::string plugin_dirs = "/opt/cni/bin:/usr/lib/cni";
+  std::string oci_runtime;
   std::string restart;  // command that starts the daemon: it is killed and started at scale
   std::string json;     // file for the JSON
   std::set<std::string> parts = {"pods",   "scale", "exec",   "log",
