@@ -317,9 +317,7 @@ class Recovery {
     if (PathExists(sandbox.paths().init_bundle())) return false;
     std::set<std::string> known;
     for (const ContainerPtr& container : containers_) known.insert(container->id().str());
-    const auto names = NamesBelow(JoinPath(env_->roots.state, "containers"));
-    return std::all_of(names.begin(), names.end(),
-                       [&known](const std::string& name) { return known.contains(name); });
+    return HasOnly(JoinPath(env_->roots.state, "containers"), known);
   }
 
   // Of containers without a row: the last seconds of pods.db are lost in a power cut (synchronous
@@ -353,10 +351,7 @@ class Recovery {
     const auto database = BirthOf(JoinPath(env_->roots.root, "pods.db"));
     const auto container = BirthOf(paths.data());
     if (!database || !container || *container <= *database) return false;
-    const std::set<std::string> ours = {"upper", "work", "bundle", "volumes", "passwd"};
-    const auto names = NamesBelow(paths.data());
-    return std::all_of(names.begin(), names.end(),
-                       [&ours](const std::string& name) { return ours.contains(name); });
+    return HasOnly(paths.data(), {"upper", "work", "bundle", "volumes", "passwd"});
   }
   // Seconds and nanoseconds; empty where the file system does not know.
   static std::optional<std::pair<int64_t, uint32_t>> BirthOf(const std::string& path) {
@@ -367,10 +362,19 @@ class Recovery {
     }
     return std::pair(info.stx_btime.tv_sec, info.stx_btime.tv_nsec);
   }
+  static Result<std::vector<std::string>> ListBelow(const std::string& path) {
+    return CRISP_TRY(DirFd::Open(path)).List();
+  }
   static std::vector<std::string> NamesBelow(const std::string& path) {
-    const auto dir = DirFd::Open(path);
-    auto names = dir.ok() ? dir->List() : dir.status();
+    auto names = ListBelow(path);
     return names.ok() ? *std::move(names) : std::vector<std::string>();
+  }
+  // False where it cannot be read: nothing is removed for what was not seen.
+  static bool HasOnly(const std::string& path, const std::set<std::string>& names) {
+    const auto found = ListBelow(path);
+    if (!found.ok()) return found.status().code() == Code::kNotFound;
+    return std::all_of(found->begin(), found->end(),
+                       [&names](const std::string& name) { return names.contains(name); });
   }
 
   // What is not undone here is listed, so that Stop and Remove finish it.
