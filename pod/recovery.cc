@@ -269,9 +269,14 @@ class Recovery {
       if (!MayUndo()) {
         return log::Warning("left networks stay until the next start", {{"error", NoTime()}});
       }
+      const SandboxPaths paths(env_->roots, id);
+      if (MayRun(paths)) {
+        log::Error("the network of a sandbox without row is left alone", {{"sandbox", id}});
+        continue;
+      }
       network::Attachment attachment;
       attachment.sandbox = id;
-      attachment.netns_path = SandboxPaths(env_->roots, id).net();
+      attachment.netns_path = paths.net();
       if (Status s = env_->options.network->Del(attachment, CancelToken()); !s.ok()) {
         log::Warning("left network not deleted", {{"sandbox", id}, {"error", s}});
       }
@@ -305,19 +310,21 @@ class Recovery {
                    {{"sandbox", sandbox->id()}, {"removed", dropped}});
     }
   }
-  // Not one in which something may run: whose a container without a row is nobody knows, and how an
-  // init process was made the row alone says. Nor one whose network waits for its DEL.
+  // Nor one whose network waits for its DEL.
   bool IsLostSandbox(const Sandbox& sandbox) const {
     const auto attached = env_->options.network->ListCached();
-    if (!attached.ok() ||
-        std::find(attached->begin(), attached->end(), sandbox.id()) != attached->end()) {
-      return false;
-    }
-    if (boot_ == Boot::kOther) return true;
-    if (PathExists(sandbox.paths().init_bundle())) return false;
+    return attached.ok() &&
+           std::find(attached->begin(), attached->end(), sandbox.id()) == attached->end() &&
+           !MayRun(sandbox.paths());
+  }
+  // Whether something may run in a sandbox without a row: whose a container without a row is nobody
+  // knows, and how an init process was made the row alone says.
+  bool MayRun(const SandboxPaths& sandbox) const {
+    if (boot_ == Boot::kOther) return false;
+    if (PathExists(sandbox.init_bundle())) return true;
     std::set<std::string> known;
     for (const ContainerPtr& container : containers_) known.insert(container->id().str());
-    return HasOnly(JoinPath(env_->roots.state, "containers"), known);
+    return !HasOnly(JoinPath(env_->roots.state, "containers"), known);
   }
 
   // Of containers without a row: the last seconds of pods.db are lost in a power cut (synchronous

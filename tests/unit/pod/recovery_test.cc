@@ -259,6 +259,7 @@ TEST_F(ForeignSandboxTest, NamespacesAndFilesGo) {
 
 TEST_F(ForeignSandboxTest, WhereSomethingMayRunTheyStay) {
   const SandboxPaths foreign = MakeForeign('b');
+  network_.cached = {SandboxId(std::string(64, 'b'))};
   const std::string container =
       ContainerPaths(env_->roots, ContainerId(std::string(64, 'c'))).state();
   ASSERT_TRUE(EnsureDirectory(container).ok());
@@ -275,6 +276,8 @@ TEST_F(ForeignSandboxTest, WhereSomethingMayRunTheyStay) {
   Reopen();
   ASSERT_TRUE(Recovered().ok());
   EXPECT_TRUE(IsThere(foreign)) << "its init process";
+  EXPECT_TRUE(network_.deleted.empty()) << "the network of what may run";
+  network_.cached.clear();
   // After a restart of the node nothing runs.
   ASSERT_TRUE(WriteFile(env_->roots.state + "/boot_id", "another\n").ok());
   ASSERT_TRUE(EnsureDirectory(container).ok());
