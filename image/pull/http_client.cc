@@ -7,6 +7,8 @@
 #include <cctype>
 #include <cerrno>
 
+#include "image/pull/header_lines.h"
+
 namespace crisp::image {
 namespace {
 
@@ -14,7 +16,6 @@ constexpr long kMaxRedirects = 5;
 constexpr long kConnectTimeoutSeconds = 30;
 // Below this for the whole stall time counts as stalled; one byte now and then is an attack.
 constexpr long kMinBytesPerSecond = 1024;
-constexpr size_t kMaxHeaderBytes = 256 << 10;
 constexpr size_t kMaxErrorBody = 64 << 10;
 
 std::string Lower(std::string text) {
@@ -28,7 +29,7 @@ struct Transfer {
   const HttpRequest* request;
   CURL* curl;
   HttpResponse response;
-  size_t header_bytes = 0;
+  HeaderLines header_lines;
   bool enough = false;  // of an error's text: the rest is not read
   Status failure;
 };
@@ -38,28 +39,8 @@ bool IsSuccess(long status) { return status >= 200 && status < 300; }
 size_t OnHeader(char* data, size_t size, size_t count, void* user) {
   auto* transfer = static_cast<Transfer*>(user);
   const size_t n = size * count;
-  transfer->header_bytes += n;
-  if (transfer->header_bytes > kMaxHeaderBytes) {
-    transfer->failure = ResourceExhausted("the answer has too many headers");
-    return 0;
-  }
-  std::string_view line(data, n);
-  if (line.starts_with("HTTP/")) {  // a new answer: after a redirect, or after "100 Continue"
-    transfer->response.headers.clear();
-    transfer->response.body.clear();
-    return n;
-  }
-  const size_t colon = line.find(':');
-  if (colon == std::string_view::npos) return n;
-  std::string_view value = line.substr(colon + 1);
-  while (!value.empty() && std::isspace(static_cast<unsigned char>(value.front()))) {
-    value.remove_prefix(1);
-  }
-  while (!value.empty() && std::isspace(static_cast<unsigned char>(value.back()))) {
-    value.remove_suffix(1);
-  }
-  transfer->response.headers.emplace(Lower(std::string(line.substr(0, colon))), value);
-  return n;
+  transfer->failure = transfer->header_lines.Add({data, n}, &transfer->response);
+  return transfer->failure.ok() ? n : 0;
 }
 
 size_t OnBody(char* data, size_t size, size_t count, void* user) {
@@ -206,7 +187,7 @@ HttpClient::~HttpClient() = default;
 Result<HttpResponse> HttpClient::PerformOnce(const HttpRequest& request, std::string* redirect) {
   CURL* curl = curl_.get();
   if (curl == nullptr) return Internal("libcurl does not start");
-  Transfer transfer{&request, curl, {}, 0, false, {}};
+  Transfer transfer{&request, curl, {}, {}, false, {}};
   HeaderList headers;
   char error[CURL_ERROR_SIZE] = "";
   SetOptions(request, stall_seconds_, &transfer, curl, &headers, error);
