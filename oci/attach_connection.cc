@@ -18,6 +18,8 @@ using conmon::MessageType;
 constexpr uint32_t kHelloRequest = 1;
 constexpr uint32_t kAttachRequest = 2;
 constexpr uint32_t kResizeRequest = 3;
+// Messages of no interest that one Receive() reads.
+constexpr int kMaxOthers = 32;
 constexpr auto kConnectAgain = std::chrono::milliseconds(10);
 
 // Waits while the backlog is full: its monitor is busy, or somebody has stopped it. The kernel
@@ -89,12 +91,12 @@ Result<std::unique_ptr<AttachConnection>> AttachConnection::Open(const std::stri
   CRISP_RETURN_IF_ERROR(
       SendPacket(fd.get(), MessageType::kAttach, kAttachRequest, body.Encode(), deadline));
   CRISP_RETURN_IF_ERROR(AwaitAttached(fd.get(), deadline));
-  return std::unique_ptr<AttachConnection>(new AttachConnection(std::move(fd)));
+  return std::make_unique<AttachConnection>(std::move(fd));
 }
 
 Result<AttachConnection::Received> AttachConnection::Receive() {
   buffer_.resize(conmon::kMaxPacket_bytes);
-  for (int resets = 0;;) {
+  for (int resets = 0, others = 0; others < kMaxOthers;) {
     const ssize_t n = ::recv(fd_.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT | MSG_TRUNC);
     if (n < 0 && errno == EINTR) continue;
     // Said once when the monitor ended with input unread; what it sent is still there.
@@ -111,8 +113,9 @@ Result<AttachConnection::Received> AttachConnection::Receive() {
     if (packet->is(MessageType::kAttachStdout)) return Received{Event::kStdout, packet->body};
     if (packet->is(MessageType::kAttachStderr)) return Received{Event::kStderr, packet->body};
     if (packet->is(MessageType::kExit)) return Received{Event::kExit, {}};
-    // Answers to kResize and other events are of no interest here.
+    ++others;  // answers to kResize and other events are of no interest here
   }
+  return Received{};  // the socket is still readable
 }
 
 Result<size_t> AttachConnection::SendStdin(std::string_view data) {

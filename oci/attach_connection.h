@@ -38,8 +38,12 @@ class AttachConnection {
   static Result<std::unique_ptr<AttachConnection>> Open(const std::string& state_dir,
                                                         Streams streams, MonoTime deadline);
 
+  // Over a socket on which the monitor has taken the attach.
+  explicit AttachConnection(UniqueFd fd) : fd_(std::move(fd)) {}
+
   int fd() const { return fd_.get(); }
-  // kUnavailable: the monitor dropped this client (too slow) or died.
+  // kDataLoss: what the monitor sent is no message. kUnavailable: it dropped this client (too slow)
+  // or died. Reads a few messages at most, so that a flood of them does not hold the caller.
   Result<Received> Receive();
   // How much of `data` was taken; 0: wait until fd() is writable.
   Result<size_t> SendStdin(std::string_view data);
@@ -49,8 +53,6 @@ class AttachConnection {
   Result<bool> Resize(uint16_t columns, uint16_t rows);
 
  private:
-  explicit AttachConnection(UniqueFd fd) : fd_(std::move(fd)) {}
-
   UniqueFd fd_;
   std::string buffer_;
 };

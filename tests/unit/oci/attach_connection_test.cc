@@ -52,6 +52,15 @@ TEST_F(AttachConnectionTest, OutputAndExit) {
   EXPECT_EQ(Next(), "exit");
 }
 
+// The caller is the loop of all streams.
+TEST_F(AttachConnectionTest, AFloodOfOthersHoldsNobody) {
+  Open();
+  for (int i = 0; i < 40; ++i) monitor_.Send(MessageType::kOom, 0, "");
+  monitor_.Send(MessageType::kAttachStdout, 0, "behind");
+  EXPECT_EQ(Next(), "nothing");
+  EXPECT_EQ(Next(), "out behind");
+}
+
 TEST_F(AttachConnectionTest, InputInPackets) {
   Open();
   const std::string input(conmon::kMaxBody_bytes + 10, 'i');
