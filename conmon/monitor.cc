@@ -14,6 +14,7 @@
 #include "base/core/atomic_file.h"
 #include "base/core/clock.h"
 #include "base/core/file.h"
+#include "base/core/pid_text.h"
 #include "base/core/process_stat.h"
 #include "conmon/confinement.h"
 
@@ -36,11 +37,7 @@ constexpr const char* kUnwantedEnvironment[] = {
 // collected, this is false.
 bool IsFirstOfItsNamespace(pid_t pid) {
   const Result<std::string> status = ReadFile(Cat("/proc/", pid, "/status"), 16 << 10);
-  if (!status.ok()) return false;
-  const size_t at = status->find("\nNSpid:");
-  if (at == std::string::npos) return false;
-  const std::string_view line = std::string_view(*status).substr(at + 1);
-  return line.substr(0, line.find('\n')).ends_with("\t1");
+  return status.ok() && crisp::IsFirstOfItsNamespace(*status);
 }
 
 }  // namespace

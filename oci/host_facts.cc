@@ -5,26 +5,15 @@
 
 #include <charconv>
 #include <cstdio>
-#include <string_view>
 
 #include "base/core/file.h"
+#include "base/core/keyed_line.h"
 #include "oci/capabilities.h"
 
 namespace crisp::oci {
 namespace {
 
 constexpr int kCapSysResource = 24;  // linux/capability.h
-
-// The hexadecimal value of "Name:\t00ff" in /proc/self/status.
-uint64_t HexField(std::string_view status, std::string_view name) {
-  const size_t at = status.find(name);
-  if (at == std::string_view::npos) return 0;
-  const std::string_view rest = status.substr(at + name.size());
-  const std::string_view value = Trim(rest.substr(0, rest.find('\n')));
-  uint64_t out = 0;
-  std::from_chars(value.data(), value.data() + value.size(), out, 16);
-  return out;
-}
 
 int ReadInt(const std::string& path, int otherwise) {
   const auto text = ReadFile(path, 64);
@@ -42,9 +31,9 @@ HostFacts ReadHostFacts() {
   const int last_cap = ReadInt("/proc/sys/kernel/cap_last_cap", kKnownCapabilities - 1);
   facts.kernel_capabilities = last_cap >= 63 ? ~uint64_t{0} : (uint64_t{1} << (last_cap + 1)) - 1;
   if (const auto status = ReadFile("/proc/self/status"); status.ok()) {
-    facts.bounding_capabilities = HexField(*status, "\nCapBnd:");
-    facts.may_lower_oom_score = (HexField(*status, "\nCapEff:") >> kCapSysResource & 1) != 0;
-    facts.seccomp = status->find("\nSeccomp:") != std::string::npos;
+    facts.bounding_capabilities = StatusMask(*status, "CapBnd:");
+    facts.may_lower_oom_score = (StatusMask(*status, "CapEff:") >> kCapSysResource & 1) != 0;
+    facts.seccomp = KeyedLine(*status, "Seccomp:").has_value();
   }
   facts.oom_score_adj = ReadInt("/proc/self/oom_score_adj", 0);
   utsname name{};
@@ -54,6 +43,14 @@ HostFacts ReadHostFacts() {
   const auto apparmor = ReadFile("/sys/module/apparmor/parameters/enabled", 64);
   facts.apparmor = apparmor.ok() && apparmor->starts_with('Y');
   return facts;
+}
+
+uint64_t StatusMask(std::string_view status, std::string_view key) {
+  const std::string_view value = Trim(KeyedLine(status, key).value_or(""));
+  const char* const end = value.data() + value.size();
+  uint64_t out = 0;
+  const auto parsed = std::from_chars(value.data(), end, out, 16);
+  return parsed.ec == std::errc() && parsed.ptr == end ? out : 0;
 }
 
 }  // namespace crisp::oci

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace crisp::oci {
 
@@ -31,6 +32,10 @@ struct HostFacts {
 };
 
 HostFacts ReadHostFacts();
+
+// The mask behind `key`, such as "CapBnd:", in the text of /proc/<pid>/status. 0: there is no such
+// line, or something else in it.
+uint64_t StatusMask(std::string_view status, std::string_view key);
 
 }  // namespace crisp::oci
 

@@ -1,11 +1,11 @@
 #include "server/config_check.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "base/cgroup_dir.h"
 #include "base/core/file.h"
 #include "base/core/project_quota.h"
+#include "base/cpu_list.h"
 #include "oci/hooks.h"
 #include "oci/selinux.h"
 #include "server/oci_options.h"
@@ -82,22 +82,6 @@ void AddProblems(const std::string& what, const std::vector<std::string>& direct
   }
 }
 
-using CpuRange = std::pair<uint64_t, uint64_t>;
-
-// Of a list that is one (base/cpu_list.h).
-std::vector<CpuRange> CpuRanges(std::string_view list) {
-  std::vector<CpuRange> out;
-  while (!list.empty()) {
-    const std::string one(list.substr(0, list.find(',')));
-    list.remove_prefix(std::min(one.size() + 1, list.size()));
-    const size_t dash = one.find('-');
-    const uint64_t low = std::strtoull(one.c_str(), nullptr, 10);
-    out.emplace_back(low,
-                     dash == std::string::npos ? low : std::strtoull(&one[dash + 1], nullptr, 10));
-  }
-  return out;
-}
-
 // What a cpuset takes: on v1 CPUs that are there, on v2 those that may come as well.
 void CheckCpus(const config::Config& config, std::vector<CheckedPart>* out) {
   const auto layout = CgroupLayout::Detect();
@@ -106,18 +90,12 @@ void CheckCpus(const config::Config& config, std::vector<CheckedPart>* out) {
   const auto read = ReadFile(file, 64 << 10);
   if (config.infra_ctr_cpuset.empty() || !read.ok()) return;
   const std::string_view here = Trim(*read);
-  const auto ranges = CpuRanges(here);
-  for (const CpuRange& wanted : CpuRanges(config.infra_ctr_cpuset)) {
-    for (uint64_t at = wanted.first; at <= wanted.second;) {
-      const auto holds = [&at](const CpuRange& r) { return r.first <= at && at <= r.second; };
-      const auto found = std::find_if(ranges.begin(), ranges.end(), holds);
-      if (found == ranges.end()) {
-        out->push_back({Verdict::kBad,
-                        Cat("infra_ctr_cpuset: no CPU ", at, " on this machine; allowed: ", here)});
-        return;
-      }
-      at = found->second + 1;
-    }
+  const auto wanted = ParseCpuList(config.infra_ctr_cpuset);
+  const auto ranges = ParseCpuList(here);
+  if (!wanted || !ranges) return;
+  if (const auto missing = FirstMissingCpu(*wanted, *ranges)) {
+    out->push_back({Verdict::kBad, Cat("infra_ctr_cpuset: no CPU ", *missing,
+                                       " on this machine; allowed: ", here)});
   }
 }
 

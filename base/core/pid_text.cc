@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/core/file.h"
+#include "base/core/keyed_line.h"
 
 namespace crisp {
 namespace {
@@ -33,6 +34,11 @@ std::vector<pid_t> ParsePids(std::string_view text) {
     if (const auto pid = ParsePid(word)) out.push_back(*pid);
     text.remove_prefix(word.size());
   }
+}
+
+bool IsFirstOfItsNamespace(std::string_view status) {
+  const auto pids = KeyedLine(status, "NSpid:");
+  return pids && pids->ends_with("\t1");
 }
 
 }  // namespace crisp

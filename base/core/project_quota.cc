@@ -11,6 +11,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/core/keyed_line.h"
+
 namespace crisp {
 namespace {
 
@@ -48,11 +50,9 @@ Result<std::string> DeviceOf(const DirFd& directory) {
   if (::fstat(directory.get(), &info) != 0) return Errno("stat");
   const std::string text = CRISP_TRY(
       ReadFile(Cat("/sys/dev/block/", ::major(info.st_dev), ':', ::minor(info.st_dev), "/uevent")));
-  constexpr std::string_view kName = "DEVNAME=";
-  const size_t at = text.find(kName);
-  if (at == std::string::npos) return NotFound("its device has no name");
-  const size_t begin = at + kName.size();
-  return Cat("/dev/", text.substr(begin, text.find('\n', begin) - begin));
+  const auto name = KeyedLine(text, "DEVNAME=");
+  if (!name) return NotFound("its device has no name");
+  return Cat("/dev/", *name);
 }
 
 // Not O_PATH: the ioctls want an open file.

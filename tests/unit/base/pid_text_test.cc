@@ -32,5 +32,15 @@ TEST(PidTextTest, Lists) {
   EXPECT_THAT(ParsePids("0\n5\nx\n6y\n-7\n99999999999\n8"), ElementsAre(5, 8));
 }
 
+TEST(PidTextTest, FirstOfItsNamespace) {
+  EXPECT_TRUE(IsFirstOfItsNamespace("Name:\tsh\nNSpid:\t4711\t1\nNSpgid:\t4711\t1\n"));
+  EXPECT_TRUE(IsFirstOfItsNamespace("NSpid:\t1"));
+  for (const char* text :
+       {"", "Name:\tsh\n", "NSpid:\n", "NSpid:\t1\t2\n", "NSpid:\t4711\n", "NSpid:\t7\t11\n",
+        "Name:\tNSpid:\t1\nNSpid:\t7\n", "NSpid:\t7\nNSpgid:\t1\n"}) {
+    EXPECT_FALSE(IsFirstOfItsNamespace(text)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace crisp

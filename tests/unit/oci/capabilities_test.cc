@@ -109,5 +109,17 @@ TEST(HostFactsTest, ThisMachine) {
   EXPECT_GE(host.kernel_major, 4);
 }
 
+TEST(HostFactsTest, Masks) {
+  const std::string status = "Name:\tCapBnd:\nCapEff:\t00\nCapBnd:\t000001ffffffffff\nX:\tf";
+  EXPECT_EQ(StatusMask(status, "CapBnd:"), 0x1ffffffffffu);
+  EXPECT_EQ(StatusMask(status, "CapEff:"), 0u);
+  EXPECT_EQ(StatusMask(status, "X:"), 15u);
+  EXPECT_EQ(StatusMask("A:\tffffffffffffffff\n", "A:"), ~uint64_t{0});
+  for (const char* text : {"", "A:", "A:\n", "A:\t0x1\n", "A:\t1 2\n", "A:\t1g\n", "A:\t-1\n",
+                           "A:\t10000000000000000\n", "B:\tA:\t1\n"}) {
+    EXPECT_EQ(StatusMask(text, "A:"), 0u) << text;
+  }
+}
+
 }  // namespace
 }  // namespace crisp::oci
