@@ -3,6 +3,7 @@
 #include "base/base64.h"
 #include "base/cgroup_text.h"
 #include "base/core/file.h"
+#include "base/core/keyed_line.h"
 #include "base/core/pid_text.h"
 #include "base/core/process_stat.h"
 #include "base/mount_table.h"
@@ -102,6 +103,27 @@ CRISP_FUZZ(pid_text) {
     CRISP_REQUIRE(ParsePids(Trim(input)) == std::vector<pid_t>{*pid});
     CRISP_REQUIRE(!ParsePidFile(Cat(input, " ", *pid)) && !ParsePidFile(Cat("-", input)));
   }
+}
+
+// The key is what the input has before the first tab, or "NSpid:".
+CRISP_FUZZ(process_status) {
+  const std::string_view own = input.substr(0, input.find_first_of("\t\n"));
+  for (const std::string_view key : {std::string_view("NSpid:"), own}) {
+    if (key.empty()) continue;
+    const auto value = KeyedLine(input, key);
+    const bool there = Cat('\n', input).find(Cat('\n', key)) != std::string::npos;
+    CRISP_REQUIRE(value.has_value() == there);
+    if (!value) continue;
+    CRISP_REQUIRE(value->find('\n') == std::string_view::npos);
+    CRISP_REQUIRE(Cat('\n', input, '\n').find(Cat('\n', key, *value, '\n')) != std::string::npos);
+    // The first one counts, and none behind another key.
+    CRISP_REQUIRE(KeyedLine(Cat(key, *value, "\n", input), key) == value);
+    CRISP_REQUIRE(KeyedLine(Cat("\tName:", key, "\n", input), key) == value);
+    CRISP_REQUIRE(KeyedLine(Cat("\n", input, "\n", key, "last"), key) == value);
+  }
+  const std::vector<pid_t> pids = ParsePids(KeyedLine(input, "NSpid:").value_or(""));
+  if (!IsFirstOfItsNamespace(input)) return;
+  CRISP_REQUIRE(pids.back() == 1 && !IsFirstOfItsNamespace(Cat("NSpid:\t7\n", input)));
 }
 
 CRISP_FUZZ(cgroup_text) {

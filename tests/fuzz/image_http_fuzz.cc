@@ -1,9 +1,11 @@
-// Where redirects lead, and what goes along.
+// What a server says before its answer; where redirects lead, and what goes along.
 #include <curl/curl.h>
 
 #include <memory>
 
+#include "base/core/file.h"
 #include "fuzz.h"
+#include "image/pull/header_lines.h"
 #include "image/pull/http_client.h"
 
 namespace crisp::image {
@@ -72,7 +74,63 @@ bool HasSecrets(const HttpRequest& request) {
          !request.post_body.empty();
 }
 
+// Hands `text` over line by line.
+Status AddLines(std::string_view text, HeaderLines* lines, HttpResponse* response) {
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n') + 1);
+    const size_t size = line.empty() ? text.size() : line.size();
+    CRISP_RETURN_IF_ERROR(lines->Add(text.substr(0, size), response));
+    text.remove_prefix(size);
+  }
+  return OkStatus();
+}
+
+void CheckFields(const HttpResponse& response, std::string_view input) {
+  for (const auto& [name, value] : response.headers) {
+    CRISP_REQUIRE(!name.empty() && name.find_first_of(": \t\n") == std::string::npos);
+    for (const char c : name) CRISP_REQUIRE(c < 'A' || c > 'Z');
+    CRISP_REQUIRE(Trim(value) == value && value.find('\n') == std::string::npos);
+    CRISP_REQUIRE(input.find(value) != std::string_view::npos);
+    const auto same = response.headers.equal_range(name);
+    CRISP_REQUIRE(response.Header(name) == same.first->second);
+  }
+}
+
 }  // namespace
+
+// Lines as a server sends them: one or more answers.
+CRISP_FUZZ(header_lines) {
+  constexpr std::string_view kEarlier = "HTTP/1.1 100 Continue\r\nlocation: earlier\r\n\r\n";
+  constexpr std::string_view kTrailer = "location: trailer\r\n\r\n";
+  HeaderLines lines;
+  HttpResponse response;
+  const Status added = AddLines(input, &lines, &response);
+  CRISP_REQUIRE(added.ok() == (input.size() <= HeaderLines::kMaxHeader_bytes));
+  CheckFields(response, input);
+  if (!input.starts_with("HTTP/")) {  // what comes without a status line is of no answer
+    const size_t status = input.find("\nHTTP/");
+    if (status == std::string_view::npos) CRISP_REQUIRE(response.headers.empty());
+  } else {  // an answer before it leaves nothing behind
+    HeaderLines second;
+    HttpResponse last;
+    CRISP_REQUIRE(AddLines(kEarlier, &second, &last).ok());
+    CRISP_REQUIRE(last.Header("location") == "earlier");
+    last.body = "earlier";
+    const Status after = AddLines(input, &second, &last);
+    CRISP_REQUIRE(!after.ok() || (last.body.empty() && last.headers == response.headers));
+  }
+  // Written and read again it is the same, and trailers add nothing.
+  std::string text = "HTTP/1.1 200 OK\r\n";
+  for (const auto& [name, value] : response.headers) text += Cat(name, ": \t", value, " \r\n");
+  text += "\r\n";
+  if (text.size() + kTrailer.size() > HeaderLines::kMaxHeader_bytes) return;
+  HeaderLines third;
+  HttpResponse again;
+  CRISP_REQUIRE(AddLines(text, &third, &again).ok() && again.headers == response.headers);
+  again.body = "body";
+  CRISP_REQUIRE(AddLines(kTrailer, &third, &again).ok());
+  CRISP_REQUIRE(again.headers == response.headers && again.body == "body");
+}
 
 // The first line is asked, each further one is the Location of its answer.
 CRISP_FUZZ(redirects) {

@@ -66,6 +66,10 @@ each("cgroup_text", [
 each("pid_text", [
     "42", "42\n", " 42\r\n", "1", "0\n", "-42", "+42", "42 43", "42x", "0x2a", "2147483647", "2147483648", "00042",
     "99999999999999999999", b"42\0", "1\n300\n2\n", "7 8 ", "0\n5\nx\n6y\n-7\n8", "\t\n 9\v10"])
+each("process_status", [
+    "Name:\tsh\nNStgid:\t4711\t1\nNSpid:\t4711\t1\nNSpgid:\t4711\t1\n", "NSpid:\t4711\n", "NSpid:\t1", "NSpid:\t7\t2\t1\nNSpid:\t7\t2\n",
+    "Name:\tNSpid:\t1\nNSpid:\t7\n", "Name:\ta\\nNSpid:\t1\n", "NSpid:\n\t1\n", "NSpid:\t7\t11\n", "NSpid:\t7 1\r\n", b"NSpid:\t7\t1\0\n",
+    "MAJOR=254\nMINOR=1\nDEVNAME=vda1\nPARTNAME=DEVNAME=sda\n", "\nNSpid\n:\t1", "NSpid:\t+1\t1", "NSpid:NSpid:\t1"])
 each("utf8", [
     "plain", "\u00e4\u20ac\U0001f600" * 3, "\x7f\u0080\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff", b"a\0b",
     b"\x80", b"a\xbfz", b"\xc0\x80", b"\xc1\xbf", b"\xe0\x9f\xbf", b"\xed\xa0\x80\xed\xb0\x80", b"\xf0\x8f\xbf\xbf",
@@ -151,6 +155,15 @@ each("redirects", ["\n".join(lines) for lines in [
     ["https:///u:p@r.io/a@b", "https:/u:p@r.io/", "https:////r.io"], ["http://r%2eio/", "http://r.io/", "http://r%00.io"],
     ["http://r.io:80", "http://r.io:080/", "http://r.io:/", "http://r.io:99999/"], ["http://r.io", " http://r.io/ x"],
     ["http://r.io/", "HTTP://r.io/", "hTTps://r.io", "gopher://r.io", "r.io/x", "?q", "#f", "http://"]]])
+each("header_lines", ["HTTP/1.1 %s\r\n" % "\r\n".join(lines) for lines in [
+    ["200 OK", "Content-Type: a/b; c=\"d: e\"", "Docker-Content-Digest:" + SHA, "X-Empty:", "", ""],
+    ["100 Continue", "A: 1", "", "HTTP/1.1 302 Found", "LOCATION : x", "Location: https://r.io/", "location: second", "", ""],
+    ["200 Connection established", "", "HTTP/1.0 401 x", "WWW-Authenticate: Basic realm=\"a\"", "www-authenticate:\tBearer x ", ""],
+    ["200 OK", "Transfer-Encoding: chunked", "", "Location: trailer", "HTTP/1.1: trailer", "", "HTTP/2 204 ", "b: 1", ""],
+    ["200 OK", "a: 1", " location: folded", "\tb: c", "HTTP/1.1 404 no status", "HTTP/1.1: x", "", ""],
+    ["200 OK", "no colon", ": no name", " : ", ":", "a:b:c", "\rlocation: x", "a\rb: c\rd", ""], ["200 OK\na: 1\nb:2\n\nc: 3\n"], [""],
+    ["200 OK", "n: \0\0", "\u00c4: \u00e4", "\x7f\x0b: \x0c x \x0b", ""]]] + ["location: x\r\n\r\nHTTP/1.1 200 OK\r\na: b", "HTTP/", "ICY 200 OK\r\na: 1\r\n"])
+seed("header_lines", "too_many", "HTTP/1.1 200 OK\r\n" + "a:\r\n" * 600)
 each("content_range", [
     "bytes 0-8388607/268435456", "bytes 7-9/*", "bytes */10", "bytes 9-7/10", "bytes 0-10/10", "bytes 1-",
     "Bytes 0-0/1", "bytes -1-2/3", "bytes 0-99999999999999999999/*", "items 0-1/2", "bytes 1-2/3, bytes 4-5/6"])
@@ -596,7 +609,10 @@ each("lxc_contexts", [
     "SELINUXTYPE = \"a b\" \n", b"SELINUXTYPE=x\0/../y\n", "process = u:r:t:s0,c1\n", "process = u:r:t:s0:c1.\n",
     "file = " + "u" * 3000 + ":r:t:s0\n"])
 seed("base_spec", "pointers", {"linux": {"a/b": {"~": 1}}, "~0": [], "": {"": {}}})
-
+each("status_mask", [
+    "Name:\tsh\nCapEff:\t0000000000000020\nCapBnd:\t000001ffffffffff\nCapAmb:\t0000000000000000\n", "CapBnd:\tffffffffffffffff",
+    "CapBnd:\t10000000000000000\n", "CapBnd:\t0x1f\n", "CapBnd:\t1f g\n", "CapBnd:\t-1\n", "CapBnd:\n1f\n", "CapBnd: \t 1F \r\n",
+    "Name:\tCapBnd:\t1\nCapBnd:\t2\n", "CapBnd:\nCapBnd:\t2\n", b"CapBnd:\t1\0\n", " CapBnd:\t1\n", "CapBnd\n"])
 
 # --- conmon ---------------------------------------------------------------------------------------
 def packet(kind, body=b"", request=7, version=1):
@@ -667,6 +683,15 @@ seed("monitor_frames", "empty", frames(packet(2), b"", packet(2), streams=b"\3")
 seed("monitor_frames", "longest", frames(packet(16, b"x" * 16384), packet(2), streams=b"\1"))
 seed("monitor_frames", "too_long", frames(packet(16, b"x" * 16385), packet(2), streams=b"\1"))
 seed("monitor_frames", "long_error", frames(packet(66, struct.pack("<II", 16, 0xffffffff) + words(b"e" * 16000))))
+seed("attach_messages", "output", frames(packet(112, b"out", 0), packet(113, b"err", 0), packet(65, b"", 3), packet(98, b"", 0),
+                                           packet(112, b"", 0), packet(99, b"x" * 17, 0), packet(112, b"late", 0)))
+seed("attach_messages", "versions", frames(packet(112, b"a", 9, version=0), packet(113, b"b", 0, version=0xffff), packet(0x7000, b"c")))
+for others in (1, 31, 32, 33, 63, 64, 79):
+    seed("attach_messages", f"behind_{others}", frames(packet(112, b"x", 0), packet(65), packet(99, b"", 0), streams=bytes([others])))
+seed("attach_messages", "short", frames(packet(112, b"x", 0), packet(112)[:7], packet(112)))
+seed("attach_messages", "empty", frames(packet(113), b"", packet(113), streams=b"\2"))
+seed("attach_messages", "longest", frames(packet(112, b"x" * 16384), packet(113, b"y" * 16384), streams=b"\x21"))
+seed("attach_messages", "too_long", frames(packet(112, b"x" * 16385), packet(112)))
 each("oom_events", [
     "low 0\nhigh 0\nmax 7\noom 2\noom_kill 1\noom_group_kill 0\n", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n",
     "oom_kill_disable 0\nunder_oom 1\n", "oom_kill 4294967295", "oom_kill 4294967296\n", "oom_kill -1\noom_kill 2\n", "oom_kill\n",
@@ -762,7 +787,9 @@ each("sandbox_files", ["\n".join(lines) for lines in [
     ["default.svc.cluster.local", "10.96.0.10", "ndots:5", "web-0"], ["a b", "10.0.0.1", "x", "h"], ["", "", "", ""],
     ["x", "fd00::10%eth0", "edns0", "UPPER_case.9"], ["x\r", "y", "z", "h"], ["x", "y\tz", "o", "h"], ["x", "y", "o", "a=b"],
     ["x", "y", "o", "n" * 64], ["x", "y", "o", "n" * 65], ["x", "y", "o", "two\nlines"], ["\u00e4", "\0", "o", "\u00e4"]]])
-each("cpu_list", ["0", "0-3", "0-3,5,7-9", "3-1", "0-", "-1", ",", "0,", "00-01", "4294967296", "0 - 1", "1-2-3", ""])
+each("cpu_list", ["0", "0-3", "0-3,5,7-9", "3-1", "0-", "-1", ",", "0,", "00-01", "4294967296", "0 - 1", "1-2-3", "",
+                  "0-3,5\n0-7", "0-3\n2-3,0-1", "0-3\n0-1,3", "9,8\n0-7", "0-4294967295\n0-1", "0-4294967295\n0-4294967295",
+                  "0,0,1-2\n0,,1", "5-4294967295\n4294967290-4294967295,0-4294967289"])
 each("quantity", ["10M", "1.5Gi", "2e6", "500k", "0", "-1", "1E400", "1e-3", ".5", "5.", "", "M", "1MM", "1 M",
                   "9223372036854775807", "18446744073709551616", "0x10", "1Ei", "99999Ei", "1.0000000001u",
                   "nan", "inf", "1e", "1e+", "+1k", "1n"])

@@ -4,15 +4,19 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cinttypes>
+#include <cstdio>
 
 #include "base/core/dir_fd.h"
 #include "base/core/file.h"
+#include "base/core/keyed_line.h"
 #include "fuzz.h"
 #include "oci/account_files.h"
 #include "oci/apparmor_profiles.h"
 #include "oci/base_spec.h"
 #include "oci/cdi_spec.h"
 #include "oci/hook_file.h"
+#include "oci/host_facts.h"
 #include "oci/lxc_contexts.h"
 #include "oci/runtime_errors.h"
 #include "oci/runtime_features.h"
@@ -312,6 +316,22 @@ CRISP_FUZZ(base_spec) {
   CRISP_REQUIRE(merged.ok());
   CRISP_REQUIRE(ProcessFromSpecJson(*merged).ok() ||
                 ProcessFromSpecJson(*merged).status().code() == Code::kDataLoss);
+}
+
+CRISP_FUZZ(status_mask) {
+  constexpr std::string_view kKey = "CapBnd:";
+  const uint64_t mask = StatusMask(input, kKey);
+  char line[40];
+  std::snprintf(line, sizeof(line), "CapBnd:\t%016jx\n", static_cast<uintmax_t>(mask));
+  CRISP_REQUIRE(StatusMask(line, kKey) == mask);
+  // The name of a process says nothing, and a second line nothing new.
+  CRISP_REQUIRE(StatusMask(Cat("Name:\tCapBnd:\tff\n", input), kKey) == mask);
+  const auto value = KeyedLine(input, kKey);
+  CRISP_REQUIRE(StatusMask(Cat(input, "\nCapBnd:\t1\n"), kKey) == (value ? mask : 1));
+  if (mask == 0) return;
+  const std::string_view digits = Trim(value.value());
+  CRISP_REQUIRE(digits.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos);
+  CRISP_REQUIRE(StatusMask(Cat(kKey, digits, "g"), kKey) == 0);
 }
 
 }  // namespace crisp::oci

@@ -118,11 +118,37 @@ CRISP_FUZZ(sandbox_files) {
   CRISP_REQUIRE(rest.find_first_of(std::string_view("/\n=\0 ", 5)) == std::string_view::npos);
 }
 
+// A list, and in the next line the one of a machine.
 CRISP_FUZZ(cpu_list) {
-  if (!IsCpuList(input)) return;
-  CRISP_REQUIRE(!input.empty());
-  CRISP_REQUIRE(input.find_first_not_of("0123456789,-") == std::string_view::npos);
-  CRISP_REQUIRE(IsCpuList(Cat(input, ",", input)));
+  const fuzz::Parts parts = fuzz::SplitLine(input);
+  const auto wanted = ParseCpuList(parts.first);
+  if (!wanted) return;
+  CRISP_REQUIRE(!wanted->empty());
+  CRISP_REQUIRE(parts.first.find_first_not_of("0123456789,-") == std::string_view::npos);
+  CRISP_REQUIRE(IsCpuList(Cat(parts.first, ",", parts.first)));
+  std::string text;
+  for (const CpuRange& range : *wanted) {
+    CRISP_REQUIRE(range.first <= range.last);
+    text += Cat(text.empty() ? "" : ",", range.first, "-", range.last);
+  }
+  const auto again = ParseCpuList(text);
+  CRISP_REQUIRE(again && again->size() == wanted->size());
+  for (const auto* own : {&*wanted, &*again}) CRISP_REQUIRE(!FirstMissingCpu(*own, *wanted));
+
+  const auto here = ParseCpuList(parts.rest);
+  if (!here) return;
+  const auto holds = [](const std::vector<CpuRange>& ranges, uint32_t cpu) {
+    return std::any_of(ranges.begin(), ranges.end(),
+                       [cpu](const CpuRange& r) { return r.first <= cpu && cpu <= r.last; });
+  };
+  const auto missing = FirstMissingCpu(*wanted, *here);
+  if (missing) CRISP_REQUIRE(holds(*wanted, *missing) && !holds(*here, *missing));
+  // Those of the first range one by one, as far as that is bearable.
+  const CpuRange& first = wanted->front();
+  for (uint64_t cpu = first.first; cpu <= first.last && cpu < first.first + uint64_t{300}; ++cpu) {
+    if (missing == cpu) return;
+    CRISP_REQUIRE(holds(*here, static_cast<uint32_t>(cpu)));
+  }
 }
 
 }  // namespace crisp::pod
