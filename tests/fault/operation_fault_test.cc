@@ -60,11 +60,16 @@ const std::set<std::string>& Elsewhere() {
   };
   return all;
 }
-// And those that a test of the store arms.
-constexpr char kStoreTest[] = "/tests/unit/image/store_test.cc";
-const std::set<std::string>& OfTheStore() {
-  static const std::set<std::string> all = {"image.layer.publish.before", "image.publish.before",
-                                            "image.remove.before", "image.collect.rows"};
+// And those that a test of the images arms, with the file that does.
+const std::map<std::string, std::string>& OfImages() {
+  static const std::string kStore = "/tests/unit/image/store_test.cc";
+  static const std::map<std::string, std::string> all = {
+      {"image.layer.publish.before", kStore},
+      {"image.publish.before", kStore},
+      {"image.remove.before", kStore},
+      {"image.collect.rows", kStore},
+      {"image.files.sync", "/tests/integration/image/pull_test.cc"},
+  };
   return all;
 }
 
@@ -330,16 +335,17 @@ TEST(FaultPlacesTest, EveryNameIsHere) {
   }
   EXPECT_GT(in_sources.size(), 10u);
   std::set<std::string> tested = Elsewhere();
-  const std::string store_test = Must(ReadFile(Cat(CRISP_TEST_SOURCE_DIR, kStoreTest)));
-  for (const std::string& name : OfTheStore()) {
-    EXPECT_THAT(store_test, testing::HasSubstr(Cat("Arm(\"", name, "=")));
+  for (const auto& [name, file] : OfImages()) {
+    EXPECT_THAT(Must(ReadFile(Cat(CRISP_TEST_SOURCE_DIR, file))),
+                testing::HasSubstr(Cat('"', name, '=')))
+        << file;
     tested.insert(name);
   }
   for (const auto& [operation, places] : Places()) tested.insert(places.begin(), places.end());
   for (const std::string& name : in_sources) {
     EXPECT_TRUE(tested.contains(name)) << name << " has no fault test: add it to Places()";
   }
-  for (const std::string& name : OfTheStore()) {
+  for (const auto& [name, file] : OfImages()) {
     EXPECT_TRUE(in_sources.contains(name)) << name << " is no place any more";
   }
 }
