@@ -123,8 +123,12 @@ TEST_F(MonitorWatchTest, TheKernelStillKnowsAnEndWithoutRecord) {
     ASSERT_GT(child, 0);
     Start(child, ReadProcessStat(child).value().start_time);
     const UniqueFd pidfd = OpenPidfd(child).value();
-    std::promise<void> go_on;  // the loop waits until it is collected
-    loop_->Post([waits = go_on.get_future().share()] { waits.wait(); });
+    std::promise<void> waits, go_on;  // the loop waits until it is collected
+    loop_->Post([&waits, goes_on = go_on.get_future().share()] {
+      waits.set_value();
+      goes_on.wait();
+    });
+    waits.get_future().wait();
     end.Reset();
     pollfd ended{pidfd.get(), POLLIN, 0};
     ASSERT_EQ(::poll(&ended, 1, -1), 1);
