@@ -22,6 +22,20 @@ std::optional<uint64_t> ParseCgroupNumber(std::string_view text);
 // that is there twice the last one counts.
 std::unordered_map<std::string, uint64_t> ParseFlatKeyed(std::string_view text);
 
+// One line of a pressure file (psi.rst): shares of the last seconds in percent, and the time of
+// waiting since the group was made.
+struct PressureLine {
+  double avg10 = 0, avg60 = 0, avg300 = 0;
+  uint64_t total_us = 0;
+};
+struct Pressure {
+  std::optional<PressureLine> some, full;  // older kernels have no "full" for the CPU
+};
+
+// cpu.pressure and the like. A line that lacks one of its values, or has one that is no number, is
+// not there.
+Pressure ParsePressure(std::string_view text);
+
 }  // namespace crisp
 
 #endif  // CRISP_BASE_CGROUP_TEXT_H_

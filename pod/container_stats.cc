@@ -1,6 +1,7 @@
 #include "pod/container_stats.h"
 
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 
 #include <algorithm>
 #include <set>
@@ -32,7 +33,7 @@ std::unordered_map<std::string, uint64_t> ReadFlatKeyed(const CgroupDir& cgroup,
 
 // What the kernel says of one container's memory, whichever hierarchy says it.
 struct MemoryReading {
-  std::optional<uint64_t> usage, limit, swap;
+  std::optional<uint64_t> usage, limit, swap, swap_limit;
   uint64_t inactive_file = 0, rss = 0, page_faults = 0, major_page_faults = 0;
 };
 
@@ -43,6 +44,7 @@ MemoryReading ReadMemory(const CgroupDir& cgroup, bool v2) {
     out.usage = ReadNumber(cgroup, "memory", "memory.current");
     out.limit = ReadNumber(cgroup, "memory", "memory.max");
     out.swap = ReadNumber(cgroup, "memory", "memory.swap.current");
+    out.swap_limit = ReadNumber(cgroup, "memory", "memory.swap.max");
     out.inactive_file = stat["inactive_file"];
     out.rss = stat["anon"];
     out.page_faults = stat["pgfault"];
@@ -53,6 +55,9 @@ MemoryReading ReadMemory(const CgroupDir& cgroup, bool v2) {
   out.limit = ReadNumber(cgroup, "memory", "memory.limit_in_bytes");
   // The total_ keys include child groups, as everything on v2 does (cgroup-v1/memory.rst 5.2).
   if (const auto swap = stat.find("total_swap"); swap != stat.end()) out.swap = swap->second;
+  // Of memory and swap together; as the OCI runtimes translate it for v2.
+  const auto sum = ReadNumber(cgroup, "memory", "memory.memsw.limit_in_bytes");
+  if (sum && *sum < kUnlimited && out.limit) out.swap_limit = *sum - std::min(*sum, *out.limit);
   out.inactive_file = stat["total_inactive_file"];
   out.rss = stat["total_rss"];
   out.page_faults = stat["total_pgfault"];
@@ -63,6 +68,35 @@ MemoryReading ReadMemory(const CgroupDir& cgroup, bool v2) {
 uint64_t WorkingSet(const MemoryReading& reading) {
   const uint64_t usage = reading.usage.value_or(0);
   return usage > reading.inactive_file ? usage - reading.inactive_file : 0;
+}
+
+// Without a limit it is what the node has left.
+std::optional<uint64_t> AvailableSwap(const MemoryReading& reading) {
+  if (reading.swap_limit) return *reading.swap_limit - std::min(*reading.swap_limit, *reading.swap);
+  struct sysinfo node {};
+  if (::sysinfo(&node) != 0) return std::nullopt;
+  return uint64_t{node.freeswap} * node.mem_unit;
+}
+
+void FillPressureLine(const PressureLine& line, v1::PsiData* out) {
+  out->set_total(line.total_us * 1000);
+  out->set_avg10(line.avg10);
+  out->set_avg60(line.avg60);
+  out->set_avg300(line.avg300);
+}
+
+// Unset where the kernel does not count it: on v1, before 4.20, with psi=0.
+std::optional<v1::PsiStats> ReadPressure(const CgroupDir& cgroup, bool v2,
+                                         const std::string& controller) {
+  if (!v2) return std::nullopt;
+  const auto text = cgroup.ReadFile(controller, Cat(controller, ".pressure"));
+  if (!text.ok()) return std::nullopt;
+  const Pressure pressure = ParsePressure(*text);
+  if (!pressure.some) return std::nullopt;
+  v1::PsiStats out;
+  FillPressureLine(*pressure.some, out.mutable_some());
+  if (pressure.full) FillPressureLine(*pressure.full, out.mutable_full());
+  return out;
 }
 
 void FillMemory(const CgroupDir& cgroup, bool v2, v1::ContainerStats* out) {
@@ -80,9 +114,13 @@ void FillMemory(const CgroupDir& cgroup, bool v2, v1::ContainerStats* out) {
   memory.mutable_rss_bytes()->set_value(reading.rss);
   memory.mutable_page_faults()->set_value(reading.page_faults);
   memory.mutable_major_page_faults()->set_value(reading.major_page_faults);
+  if (auto psi = ReadPressure(cgroup, v2, "memory")) *memory.mutable_psi() = *std::move(psi);
   if (reading.swap) {
     out->mutable_swap()->set_timestamp(WallNowNs());
     out->mutable_swap()->mutable_swap_usage_bytes()->set_value(*reading.swap);
+    if (const auto available = AvailableSwap(reading)) {
+      out->mutable_swap()->mutable_swap_available_bytes()->set_value(*available);
+    }
   }
 }
 
@@ -97,6 +135,15 @@ void FillCpu(const CgroupDir& cgroup, bool v2, v1::ContainerStats* out) {
   if (!ns) return;
   out->mutable_cpu()->set_timestamp(WallNowNs());
   out->mutable_cpu()->mutable_usage_core_nano_seconds()->set_value(*ns);
+  if (auto psi = ReadPressure(cgroup, v2, "cpu"))
+    *out->mutable_cpu()->mutable_psi() = *std::move(psi);
+}
+
+void FillIo(const CgroupDir& cgroup, bool v2, v1::ContainerStats* out) {
+  auto psi = ReadPressure(cgroup, v2, "io");
+  if (!psi) return;
+  out->mutable_io()->set_timestamp(WallNowNs());
+  *out->mutable_io()->mutable_psi() = *std::move(psi);
 }
 
 }  // namespace
@@ -222,6 +269,7 @@ Status StatsReader::Read(const ContainerPtr& container, MonoTime walk_until,
   const CgroupDir cgroup = env_->LimitedCgroupOf(*container);
   FillCpu(cgroup, v2, out);
   FillMemory(cgroup, v2, out);
+  FillIo(cgroup, v2, out);
 
   const auto usage = CRISP_TRY(WritableLayer(*container, walk_until));
   if (!usage) return OkStatus();

@@ -25,5 +25,28 @@ TEST(CgroupTextTest, FlatKeyedFiles) {
   EXPECT_THAT(ParseFlatKeyed("bad\na 1\na 2\n"), UnorderedElementsAre(Pair("a", 2)));
 }
 
+TEST(CgroupTextTest, PressureFiles) {
+  const Pressure both = ParsePressure(
+      "some avg10=1.50 avg60=0.25 avg300=0.00 total=123456\n"
+      "full avg10=0.00 avg60=0.12 avg300=100.00 total=7\n");
+  ASSERT_TRUE(both.some && both.full);
+  EXPECT_EQ(both.some->avg10, 1.5);
+  EXPECT_EQ(both.some->avg60, 0.25);
+  EXPECT_EQ(both.some->avg300, 0);
+  EXPECT_EQ(both.some->total_us, 123456u);
+  EXPECT_EQ(both.full->avg300, 100);
+  EXPECT_EQ(both.full->total_us, 7u);
+  const Pressure one = ParsePressure("more avg10=1\nsome total=1 avg300=3 avg60=2 avg10=1 new=x");
+  EXPECT_TRUE(one.some);
+  EXPECT_FALSE(one.full);
+  for (const char* text :
+       {"", "\n", "some", "some \n", "some avg10=1 avg60=1 avg300=1\n",
+        "some avg10= avg60=1 avg300=1 total=1", "some avg10=nan avg60=1 avg300=1 total=1",
+        "some avg10=-1 avg60=1 avg300=1 total=1", "some avg10=1 avg60=1 avg300=1 total=1.5",
+        "some avg10=1 avg60=1x avg300=1 total=1", "someavg10=1 avg60=1 avg300=1 total=1"}) {
+    EXPECT_FALSE(ParsePressure(text).some) << text;
+  }
+}
+
 }  // namespace
 }  // namespace crisp

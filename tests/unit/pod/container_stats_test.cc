@@ -203,5 +203,86 @@ TEST_F(LayerWalkTest, WhoIsForgottenDuringAWalkStaysSo) {
   EXPECT_EQ(reader_->remembered(), 0u);
 }
 
+// Files as the kernel writes them.
+class CgroupStatsTest : public LayerWalkTest {
+ protected:
+  CgroupStatsTest() {
+    MakeReader(kNever, [](int) { return DiskUsage{}; });
+  }
+  void Put(const std::string& file, const std::string& text) {
+    const std::string group = root_ + "/cgroup" + env_->LimitedCgroupOf(*container_).path();
+    ASSERT_TRUE(EnsureDirectory(group).ok());
+    ASSERT_TRUE(WriteFile(group + "/" + file, text).ok());
+  }
+  v1::ContainerStats Read() {
+    v1::ContainerStats stats;
+    const Status read = reader_->Read(container_, &stats);
+    EXPECT_TRUE(read.ok()) << read.ToString();
+    return stats;
+  }
+};
+
+std::string PressureFile(int n) {
+  return Cat("some avg10=", n, ".25 avg60=", n, ".50 avg300=", n, ".75 total=", n, "001\n",
+             "full avg10=0.00 avg60=0.00 avg300=0.00 total=", n, "\n");
+}
+
+TEST_F(CgroupStatsTest, PressureOfEachResource) {
+  Put("cpu.stat", "usage_usec 5\n");
+  Put("memory.current", "4096\n");
+  EXPECT_FALSE(Read().cpu().has_psi());
+  EXPECT_FALSE(Read().memory().has_psi());
+  EXPECT_FALSE(Read().has_io());
+  Put("cpu.pressure", PressureFile(1));
+  Put("memory.pressure", PressureFile(2));
+  Put("io.pressure", PressureFile(3));
+  const v1::ContainerStats stats = Read();
+  const v1::PsiStats* all[] = {&stats.cpu().psi(), &stats.memory().psi(), &stats.io().psi()};
+  for (int n = 1; n <= 3; ++n) {
+    const v1::PsiStats& psi = *all[n - 1];
+    EXPECT_EQ(psi.some().total(), static_cast<uint64_t>(n) * 1'000'000 + 1000) << "nanoseconds";
+    EXPECT_EQ(psi.some().avg10(), n + 0.25);
+    EXPECT_EQ(psi.some().avg60(), n + 0.5);
+    EXPECT_EQ(psi.some().avg300(), n + 0.75);
+    EXPECT_EQ(psi.full().total(), static_cast<uint64_t>(n) * 1000);
+  }
+  EXPECT_GT(stats.io().timestamp(), 0);
+}
+
+// The CPU's before Linux 5.13.
+TEST_F(CgroupStatsTest, PressureWithoutTheFullLine) {
+  Put("cpu.stat", "usage_usec 5\n");
+  Put("cpu.pressure", "some avg10=0.00 avg60=0.00 avg300=0.00 total=9\n");
+  EXPECT_EQ(Read().cpu().psi().some().total(), 9000u);
+  EXPECT_FALSE(Read().cpu().psi().has_full());
+}
+
+TEST_F(CgroupStatsTest, AvailableSwap) {
+  Put("memory.current", "4096\n");
+  EXPECT_FALSE(Read().has_swap()) << "swap is not accounted";
+  Put("memory.swap.current", "1000\n");
+  Put("memory.swap.max", "5000\n");
+  EXPECT_EQ(Read().swap().swap_usage_bytes().value(), 1000u);
+  EXPECT_EQ(Read().swap().swap_available_bytes().value(), 4000u);
+  Put("memory.swap.max", "0\n");
+  ASSERT_TRUE(Read().swap().has_swap_available_bytes());
+  EXPECT_EQ(Read().swap().swap_available_bytes().value(), 0u);
+  Put("memory.swap.max", "max\n");
+  EXPECT_TRUE(Read().swap().has_swap_available_bytes()) << "what the node has left";
+}
+
+TEST_F(CgroupStatsTest, AvailableSwapOnV1) {
+  layout_.v2 = false;
+  layout_.mounts = {{"memory", root_ + "/cgroup"}};
+  Put("memory.usage_in_bytes", "4096\n");
+  Put("memory.limit_in_bytes", "10000\n");
+  Put("memory.memsw.limit_in_bytes", "15000\n");
+  Put("memory.stat", "total_swap 1000\n");
+  EXPECT_EQ(Read().swap().swap_available_bytes().value(), 4000u);
+  Put("memory.memsw.limit_in_bytes", "10000\n");
+  ASSERT_TRUE(Read().swap().has_swap_available_bytes());
+  EXPECT_EQ(Read().swap().swap_available_bytes().value(), 0u);
+}
+
 }  // namespace
 }  // namespace crisp::pod
