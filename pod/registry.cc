@@ -10,6 +10,11 @@ Status NameTaken(std::string_view kind, const std::string& name, const std::stri
                        "\" is reserved for \"", owner, "\"");
 }
 
+// The name alone does not tell pod "a_b" of namespace "c" from pod "a" of "b_c".
+std::string UniqueName(const v1::PodSandboxMetadata& m) {
+  return Cat(m.name().size(), '_', m.namespace_().size(), '_', SandboxName(m));
+}
+
 bool IsVisible(const SandboxPtr& sandbox) { return sandbox->state() != SandboxState::kCreating; }
 bool IsVisible(const ContainerPtr& container) {
   return container->state() != ContainerState::kCreating;
@@ -38,7 +43,8 @@ std::string ContainerName(const v1::ContainerMetadata& m, const SandboxId& sandb
 Status Registry::Add(const SandboxPtr& sandbox) {
   const std::string name = SandboxName(sandbox->config().metadata());
   std::unique_lock lock(mutex_);
-  const auto [it, added] = sandbox_names_.emplace(name, sandbox->id().str());
+  const auto [it, added] =
+      sandbox_names_.emplace(UniqueName(sandbox->config().metadata()), sandbox->id().str());
   if (!added) return NameTaken("sandbox", name, it->second);
   sandboxes_[sandbox->id().str()] = sandbox;
   return OkStatus();
@@ -57,7 +63,7 @@ Status Registry::Add(const ContainerPtr& container) {
 void Registry::Remove(const SandboxPtr& sandbox) {
   std::unique_lock lock(mutex_);
   if (sandboxes_.erase(sandbox->id().str()) != 0) {
-    sandbox_names_.erase(SandboxName(sandbox->config().metadata()));
+    sandbox_names_.erase(UniqueName(sandbox->config().metadata()));
   }
 }
 

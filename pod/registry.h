@@ -20,7 +20,7 @@
 
 namespace crisp::pod {
 
-// "name_namespace_uid_attempt", unique per sandbox.
+// "name_namespace_uid_attempt", for messages: clients may put '_' into the parts.
 std::string SandboxName(const v1::PodSandboxMetadata& metadata);
 // "container_sandboxname_attempt", unique per container.
 std::string ContainerName(const v1::ContainerMetadata& metadata, const SandboxId& sandbox);

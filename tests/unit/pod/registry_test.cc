@@ -42,6 +42,22 @@ TEST(Registry, ANameIsTakenUntilItsOwnerIsRemoved) {
   EXPECT_TRUE(registry.Add(MakeSandbox(MakeSandboxRow("web", "22"))).ok());
 }
 
+TEST(Registry, NamesThatReadAlikeAreNotTheSame) {
+  Registry registry;
+  SandboxRow one = MakeSandboxRow("a_b", "11");
+  one.config.mutable_metadata()->set_namespace_("c");
+  one.config.mutable_metadata()->set_uid("u");
+  SandboxRow other = MakeSandboxRow("a", "22");
+  other.config.mutable_metadata()->set_namespace_("b_c");
+  other.config.mutable_metadata()->set_uid("u");
+  const SandboxPtr first = MakeSandbox(std::move(one));
+  ASSERT_TRUE(registry.Add(first).ok());
+  EXPECT_TRUE(registry.Add(MakeSandbox(other)).ok());
+  registry.Remove(first);
+  other.id = SandboxId("33");
+  EXPECT_EQ(registry.Add(MakeSandbox(std::move(other))).code(), Code::kAlreadyExists);
+}
+
 TEST(Registry, WhatIsBeingCreatedHoldsItsNameButIsNotSeen) {
   Registry registry;
   SandboxRow row = MakeSandboxRow("a", "11");
