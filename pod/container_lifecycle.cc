@@ -26,6 +26,16 @@ void FillExit(const oci::ExitRecord& record, bool known, ContainerRow* row) {
   if (!row->blocked_syscalls.empty()) row->message = row->blocked_syscalls;
 }
 
+// What a start needs beside the container itself.
+Status CheckPod(const Environment& env, const Container& container) {
+  const Sandbox& sandbox = *container.sandbox();
+  if (sandbox.state() != SandboxState::kReady) {
+    return FailedPrecondition("its sandbox ", sandbox.id().short_str(), " is not ready");
+  }
+  // A TARGET that died meanwhile is an error now, not a surprise (cri-contract 6.1).
+  return PidNamespace(env, container).status();
+}
+
 }  // namespace
 
 oci::MonitorObserver ContainerLifecycle::Observe(const ContainerPtr& container) {
@@ -97,19 +107,16 @@ Status ContainerLifecycle::Start(const ContainerPtr& container) {
         "start container ", container->id().short_str(), ": it ",
         state == ContainerState::kRunning ? "is running already" : "has exited");
   }
-  if (container->sandbox()->state() != SandboxState::kReady) {
-    return FailedPrecondition("start container ", container->id().short_str(), ": its sandbox ",
-                              container->sandbox()->id().short_str(), " is not ready");
-  }
-  // A TARGET that died meanwhile is an error now, not a surprise (cri-contract 6.1).
-  CRISP_RETURN_IF_ERROR(PidNamespace(*env_, *container).status());
   CRISP_FAILPOINT("pod.start_container.before");
   oci::Runtime* const runtime = CRISP_TRY(container->sandbox()->ConfiguredRuntime());
   const int64_t started_at = WallNowNs();
   const bool has_process = !container->cannot_start();
-  Status started =
-      has_process ? runtime->Start(container->id(), MonoNow() + env_->options.runtime_deadline)
+  Status started = CheckPod(*env_, *container);
+  if (started.ok()) {
+    started = has_process
+                  ? runtime->Start(container->id(), MonoNow() + env_->options.runtime_deadline)
                   : InvalidArgument(container->View([](const auto& row) { return row.message; }));
+  }
   if (started.ok()) started = failpoint::Hit("pod.start_container.started");
   bool told = false;  // it may have died by itself
   container->Update([&](ContainerRow& row) {
