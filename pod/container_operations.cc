@@ -237,28 +237,52 @@ Status ContainerOperations::ApplyResources(const ContainerPtr& container,
   // A workload's settings are the node owner's: the kubelet's managers do not undo them.
   CRISP_RETURN_IF_ERROR(ApplyWorkload(env_->options.workloads, container->sandbox()->config(),
                                       container->config().metadata().name(), &after));
-  if (container->state() != ContainerState::kExited && !container->cannot_start()) {
-    const CgroupLayout* layout = env_->options.cgroup_layout;
-    const auto new_limits = CRISP_TRY(oci::CompleteResources(ToOciResources(after), layout));
-    auto old_limits = CRISP_TRY(oci::CompleteResources(ToOciResources(before), layout));
-    CRISP_RETURN_IF_ERROR(CheckMemory(*env_, *container, after));
-    oci::Runtime& runtime = *container->runtime();
-    const auto deadline = MonoNow() + env_->options.runtime_deadline;
-    Status applied = runtime.Update(container->id(), new_limits, deadline);
-    if (!applied.ok()) {
-      // All or nothing: some files may have been written before the one that failed. With time of
-      // its own: the failure may have been that the first one's ran out.
-      LiftAbsentLimits(new_limits, &old_limits);
-      const auto again = MonoNow() + env_->options.runtime_deadline;
-      if (Status back = runtime.Update(container->id(), old_limits, again); !back.ok()) {
-        log::Warning("limits not restored", {{"container", container->id()}, {"error", back}});
-      }
-      return applied;
-    }
+  const bool has_limits =
+      container->state() != ContainerState::kExited && !container->cannot_start();
+  if (has_limits) CRISP_RETURN_IF_ERROR(ChangeLimits(container, before, after));
+  Status written = failpoint::Hit("pod.update_container.applied");
+  if (written.ok()) {
+    ContainerRow row = container->row();
+    row.resources = after;
+    written = env_->db->Put(row);
   }
-  CRISP_FAILPOINT("pod.update_container.applied");
+  if (!written.ok()) {
+    if (has_limits) RestoreLimits(container, after, before);
+    return written;
+  }
   container->Update([&](ContainerRow& row) { row.resources = std::move(after); });
-  return lifecycle_->Persist(container);
+  return OkStatus();
+}
+
+Status ContainerOperations::ChangeLimits(const ContainerPtr& container,
+                                         const v1::LinuxContainerResources& before,
+                                         const v1::LinuxContainerResources& after) {
+  const auto limits =
+      CRISP_TRY(oci::CompleteResources(ToOciResources(after), env_->options.cgroup_layout));
+  CRISP_RETURN_IF_ERROR(CheckMemory(*env_, *container, after));
+  Status applied = container->runtime()->Update(container->id(), limits,
+                                                MonoNow() + env_->options.runtime_deadline);
+  // Some files may have been written before the one that failed.
+  if (!applied.ok()) RestoreLimits(container, after, before);
+  return applied;
+}
+
+// All or nothing (cri-contract 7.7). With time of its own: the failure may have been that the first
+// update's ran out.
+void ContainerOperations::RestoreLimits(const ContainerPtr& container,
+                                        const v1::LinuxContainerResources& tried,
+                                        const v1::LinuxContainerResources& before) {
+  const auto restore = [&]() -> Status {
+    const CgroupLayout* layout = env_->options.cgroup_layout;
+    const auto new_limits = CRISP_TRY(oci::CompleteResources(ToOciResources(tried), layout));
+    auto limits = CRISP_TRY(oci::CompleteResources(ToOciResources(before), layout));
+    LiftAbsentLimits(new_limits, &limits);
+    return container->runtime()->Update(container->id(), limits,
+                                        MonoNow() + env_->options.runtime_deadline);
+  };
+  if (Status restored = restore(); !restored.ok()) {
+    log::Warning("limits not restored", {{"container", container->id()}, {"error", restored}});
+  }
 }
 
 void ContainerOperations::UpdateResources(const v1::UpdateContainerResourcesRequest& request,

@@ -39,6 +39,10 @@ class ContainerOperations {
                                     bool* for_image_volume);
   Status RunSteps(const ContainerPtr& container, bool* for_image_volume);
   Status ApplyResources(const ContainerPtr& container, const v1::LinuxContainerResources& update);
+  Status ChangeLimits(const ContainerPtr& container, const v1::LinuxContainerResources& before,
+                      const v1::LinuxContainerResources& after);
+  void RestoreLimits(const ContainerPtr& container, const v1::LinuxContainerResources& tried,
+                     const v1::LinuxContainerResources& before);
 
   Environment* const env_;
   Stopper* const stopper_;
