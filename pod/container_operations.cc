@@ -217,7 +217,7 @@ void ContainerOperations::Remove(const std::string& id, std::function<void(Statu
   if (!found.ok()) return done(OkIfUnknown(found.status()));
   const ContainerPtr container = *found;
   const auto destroy = [this, container] {
-    return Destroy(container).Wrap("remove container ", container->id().short_str());
+    return NotUnknown(Destroy(container)).Wrap("remove container ", container->id().short_str());
   };
   stopper_->Stop(container, Duration::zero(), CancelToken(),
                  [container, destroy, done = std::move(done)](Status stopped) {

@@ -30,6 +30,12 @@ inline Status OkIfUnknown(const Status& status) {
   return status.code() == Code::kNotFound ? OkStatus() : status;
 }
 
+// And what failed although it was found must not say so: the kubelet would take it for done.
+inline Status NotUnknown(Status status) {
+  if (status.code() != Code::kNotFound) return status;
+  return std::move(status).WithCode(Code::kInternal);
+}
+
 class Registry {
  public:
   // Takes the sandbox's name and adds it. kAlreadyExists, in the words that the kubelet knows

@@ -160,7 +160,7 @@ void SandboxOperations::Stop(const std::string& id, std::function<void(Status)> 
     }
     KillContainers(sandbox, [this, sandbox, answer](Status killed) {
       if (killed.ok()) killed = Release(sandbox);
-      (*answer)(std::move(killed).Wrap("stop pod sandbox ", sandbox->id().short_str()));
+      (*answer)(NotUnknown(std::move(killed)).Wrap("stop pod sandbox ", sandbox->id().short_str()));
     });
   });
   if (!posted.ok()) (*answer)(std::move(posted));
@@ -185,7 +185,7 @@ void SandboxOperations::Remove(const std::string& id, std::function<void(Status)
   if (!found.ok()) return done(OkIfUnknown(found.status()));
   const SandboxPtr sandbox = *found;
   const auto destroy = [this, sandbox] {
-    return Destroy(sandbox).Wrap("remove pod sandbox ", sandbox->id().short_str());
+    return NotUnknown(Destroy(sandbox)).Wrap("remove pod sandbox ", sandbox->id().short_str());
   };
   Stop(sandbox->id().str(), [sandbox, destroy, done = std::move(done)](Status stopped) {
     if (!stopped.ok()) return done(std::move(stopped));

@@ -21,7 +21,7 @@ class RecordingRuntime final : public oci::Runtime {
   }
   Status EnsureDeleted(const ContainerId&, MonoTime) override {
     ++deletes;
-    return OkStatus();
+    return delete_status;
   }
   Result<oci::RuntimeState> State(const ContainerId&, MonoTime) override {
     return oci::RuntimeState();
@@ -36,6 +36,7 @@ class RecordingRuntime final : public oci::Runtime {
 
   int starts = 0;
   int deletes = 0;
+  Status delete_status;
   std::vector<oci::LinuxResources> updates;
 
  private:
