@@ -88,7 +88,8 @@ void SetOptions(const HttpRequest& request, int stall_seconds, Transfer* transfe
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);  // Perform follows
-  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, kConnectTimeoutSeconds);
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT,
+                   std::min(kConnectTimeoutSeconds, static_cast<long>(stall_seconds)));
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, kMinBytesPerSecond);
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(stall_seconds));
   // One connection per transfer: layers run in parallel, and streams of one connection would share
@@ -154,6 +155,15 @@ std::string LocationOf(const HttpRequest& request, const HttpResponse& response)
   return out;
 }
 
+// Whether the time ran out before there was a connection: in name resolution, TCP's or TLS's
+// handshake (curl_easy_getinfo(3), "TIMES").
+bool EndedUnconnected(CURL* curl, CURLcode code) {
+  curl_off_t pretransfer_us = 0;
+  return code == CURLE_OPERATION_TIMEDOUT &&
+         curl_easy_getinfo(curl, CURLINFO_PRETRANSFER_TIME_T, &pretransfer_us) == CURLE_OK &&
+         pretransfer_us == 0;
+}
+
 Status FromCurl(CURLcode code, const char* detail, int stall_seconds) {
   const std::string text = *detail != 0 ? detail : curl_easy_strerror(code);
   switch (code) {
@@ -201,6 +211,9 @@ Result<HttpResponse> HttpClient::PerformOnce(const HttpRequest& request, std::st
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, nullptr);
   if (!transfer.failure.ok()) return std::move(transfer.failure);
   if (code != CURLE_OK && !transfer.enough) {
+    if (EndedUnconnected(curl, code)) {
+      return Status(Code::kUnavailable, Cat(PrintableUrl(request.url), ": ", error), ECONNREFUSED);
+    }
     return FromCurl(code, error, stall_seconds_).Wrap(PrintableUrl(request.url));
   }
   return std::move(transfer.response);

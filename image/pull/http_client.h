@@ -6,11 +6,12 @@
 //           scheme, host and port that they were meant for: a redirect to another place is followed
 //           without them, that of a POST is refused.
 // Threads:  one owner. GlobalInit() once before any thread.
-// Errors:   kUnavailable when the server cannot be reached (errno ECONNREFUSED) or breaks off
-//           (errno ECONNRESET: worth another try), kDeadlineExceeded (errno ETIMEDOUT) when nothing
-//           came for the stall time, kCancelled by `stop`, kResourceExhausted when a body is larger
-//           than allowed or memory is out. An HTTP status of 300 or more is not an error here; what
-//           is longer than 64 KiB of its body is not read.
+// Errors:   kUnavailable when the server cannot be reached (errno ECONNREFUSED; also where it takes
+//           a connection and stays silent in the handshake) or breaks off (errno ECONNRESET: worth
+//           another try), kDeadlineExceeded (errno ETIMEDOUT) when nothing came for the stall time
+//           on a connection that there is, kCancelled by `stop`, kResourceExhausted when a body is
+//           larger than allowed or memory is out. An HTTP status of 300 or more is not an error
+//           here; what is longer than 64 KiB of its body is not read.
 // Secrets:  neither credentials nor query strings are part of any message.
 #ifndef CRISP_IMAGE_PULL_HTTP_CLIENT_H_
 #define CRISP_IMAGE_PULL_HTTP_CLIENT_H_
