@@ -20,7 +20,9 @@ Status ForKubelet(Status status) {
   if (status.code() == Code::kPermissionDenied && status.sys_errno() == EKEYREJECTED) {
     return std::move(status).Wrap("SignatureValidationFailed").WithCode(Code::kUnknown);
   }
-  if (status.code() != Code::kUnavailable) return status;
+  // A registry that went silent; the client's own deadline has no errno.
+  const bool stalled = status.code() == Code::kDeadlineExceeded && status.sys_errno() == ETIMEDOUT;
+  if (status.code() != Code::kUnavailable && !stalled) return status;
   return std::move(status).Wrap("RegistryUnavailable").WithCode(Code::kUnknown);
 }
 

@@ -101,6 +101,12 @@ TEST_F(ImageRpcsTest, PullErrorsAreTheKubeletsWords) {
   const auto down = Pull(PullRequest("r/x:1"));
   EXPECT_EQ(down.status().code(), Code::kUnknown);
   EXPECT_EQ(down.status().message(), "RegistryUnavailable: connect r: refused");
+  rooms_.images.pull_error = Status(Code::kDeadlineExceeded, "nothing came for 60 s", ETIMEDOUT);
+  const auto silent = Pull(PullRequest("r/x:1"));
+  EXPECT_EQ(silent.status().code(), Code::kUnknown);
+  EXPECT_EQ(silent.status().message(), "RegistryUnavailable: nothing came for 60 s");
+  rooms_.images.pull_error = DeadlineExceeded("the client's");
+  EXPECT_EQ(Pull(PullRequest("r/x:1")).status().code(), Code::kDeadlineExceeded);
   rooms_.images.pull_error = Status(Code::kPermissionDenied, "policy: no", EKEYREJECTED);
   const auto unsigned_image = Pull(PullRequest("r/x:1"));
   EXPECT_EQ(unsigned_image.status().code(), Code::kUnknown);
