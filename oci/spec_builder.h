@@ -185,6 +185,9 @@ Result<ResolvedUser> ResolveUser(const DirFd& rootfs, const RequestedUser& reque
 // Strings of a request that end up in JSON and in the kernel: UTF-8 and no NUL.
 Status CheckText(std::string_view field, std::string_view value);
 
+// "/a//b/../c" -> "/a/c"; a relative path is made absolute.
+std::string CleanContainerPath(const std::string& path);
+
 // The host path of a CRI mount, symlinks resolved; a missing directory is made (cri-contract 8.2).
 Result<std::string> ResolveMountSource(const std::string& host_path);
 

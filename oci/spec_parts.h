@@ -39,8 +39,6 @@ Status BuildMounts(const ContainerRequest& request, const std::string& passwd_so
 Result<std::string> PlaceInRoot(const DirFd& rootfs, const std::string& path);
 // Refuses mounts that links of the image lead into /proc, or to the root.
 Status CheckMountPlaces(const DirFd& rootfs, const Spec& spec);
-// "/a//b/../c" -> "/a/c"; a relative path is made absolute.
-std::string CleanContainerPath(const std::string& path);
 
 // What the runtime handler's settings give: default annotations, and those of the pod and the
 // container that it allows.

@@ -1,5 +1,7 @@
 #include "pod/container_request.h"
 
+#include <algorithm>
+
 #include "pod/cgroups.h"
 #include "pod/resource_classes.h"
 #include "pod/sandbox_files.h"
@@ -200,6 +202,13 @@ Status CheckNumbers(const v1::LinuxContainerResources& r) {
     if (value < 0) return InvalidArgument(field, ": ", value, " (positive, or 0 for none)");
   }
   return OkStatus();
+}
+
+bool HasMountAt(const v1::ContainerConfig& config, const std::string& path) {
+  const std::string place = oci::CleanContainerPath(path);
+  return std::any_of(config.mounts().begin(), config.mounts().end(), [&](const v1::Mount& mount) {
+    return oci::CleanContainerPath(mount.container_path()) == place;
+  });
 }
 
 oci::LinuxResources ToOciResources(const v1::LinuxContainerResources& r) {

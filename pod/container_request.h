@@ -24,6 +24,10 @@ oci::LinuxResources ToOciResources(const v1::LinuxContainerResources& resources)
 // The PID namespace that the container joins: a path, "" for a new one, empty for the host's.
 Result<std::optional<std::string>> PidNamespace(const Environment& env, const Container& container);
 
+// Whether a mount of the CRI is at `path`, however the two are written: a volume that the image
+// declares there is not wanted then (cri-contract 8.2).
+bool HasMountAt(const v1::ContainerConfig& config, const std::string& path);
+
 }  // namespace crisp::pod
 
 #endif  // CRISP_POD_CONTAINER_REQUEST_H_

@@ -95,21 +95,13 @@ Status UnmountRootfs(ContainerContext& c) {
   return EnsureUnmounted(c.container->paths().rootfs(), /*detach=*/true);
 }
 
-// True when a CRI mount covers exactly this path: then the image's content is not wanted.
-bool IsMounted(const v1::ContainerConfig& config, const std::string& path) {
-  for (const v1::Mount& mount : config.mounts()) {
-    if (JoinPath("/", mount.container_path()) == JoinPath("/", path)) return true;
-  }
-  return false;
-}
-
 // Container path -> host directory, in the order of the image's list.
 std::map<std::string, std::string> VolumeDirectories(const ContainerContext& c) {
   std::map<std::string, std::string> out;
   size_t index = 0;
   for (const std::string& path : c.leases.Find(c.container->id())->image()->config.volumes) {
     const std::string host = Cat(c.container->paths().volumes(), '/', index++);
-    if (!IsMounted(c.container->config(), path)) out[path] = host;
+    if (!HasMountAt(c.container->config(), path)) out[path] = host;
   }
   return out;
 }

@@ -48,5 +48,18 @@ TEST_F(TargetTest, AReusedNumberIsRefused) {
   EXPECT_THAT(refused.message(), HasSubstr("namespace_options.target_id"));
 }
 
+// Images write "VOLUME /data/" as often as "/data".
+TEST(HasMountAt, HoweverThePathsAreWritten) {
+  v1::ContainerConfig config;
+  for (const char* path : {"/data", "var//lib/./x/"}) config.add_mounts()->set_container_path(path);
+  for (const char* path :
+       {"/data", "/data/", "data", "//data/.", "/var/lib/x", "/var/lib/y/../x"}) {
+    EXPECT_TRUE(HasMountAt(config, path)) << path;
+  }
+  for (const char* path : {"/", "/dat", "/data/below", "/var/lib", "/var/lib/x/y"}) {
+    EXPECT_FALSE(HasMountAt(config, path)) << path;
+  }
+}
+
 }  // namespace
 }  // namespace crisp::pod
