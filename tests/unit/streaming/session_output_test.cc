@@ -60,8 +60,8 @@ TEST_F(SessionOutputTest, ASlowClientSlowsTheWriter) {
 
 TEST_F(SessionOutputTest, AHeldPipeEndsSoonAfterTheExit) {
   ASSERT_TRUE(WriteAll(pipe_.second.get(), "last words").ok());
-  pump_->Drain();
   const MonoTime start = MonoNow();
+  pump_->Drain();
   EXPECT_TRUE(RunUntil([&] { return ended(); }));
   EXPECT_EQ(received(), "last words");
   EXPECT_GE(MonoNow() - start, OutputPump::kQuiet - std::chrono::milliseconds(50));
@@ -75,8 +75,8 @@ TEST_F(SessionOutputTest, AnEndedPipeEndsAtOnceAfterTheExit) {
 }
 
 TEST_F(SessionOutputTest, AnEndlessWriterIsCutOffAfterTheExit) {
-  pump_->Drain();
   const MonoTime start = MonoNow();
+  pump_->Drain();
   EXPECT_TRUE(RunUntil([&] {
     (void)!::write(pipe_.second.get(), "x", 1);
     return ended();
