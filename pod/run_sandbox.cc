@@ -215,6 +215,9 @@ Status ValidateSandboxConfig(const v1::PodSandboxConfig& config) {
         std::pair("uid", &m.uid())}) {
     if (value->empty()) return InvalidArgument("config.metadata.", field, " is empty");
   }
+  if (const std::string& logs = config.log_directory(); !logs.empty() && logs.front() != '/') {
+    return InvalidArgument("config.log_directory: '", logs, "' is not absolute");
+  }
   const v1::LinuxSandboxSecurityContext& security = config.linux().security_context();
   if (security.has_run_as_group() && !security.has_run_as_user()) {
     return InvalidArgument("security_context.run_as_group needs run_as_user");

@@ -250,6 +250,7 @@ TEST_P(RefusalTest, Sandboxes) {
   const auto options = [&](v1::PodSandboxConfig* c) {
     return security(c)->mutable_namespace_options();
   };
+  Pod({"log_directory: 'logs/p' is not absolute"}, [](auto* c) { c->set_log_directory("logs/p"); });
   Pod({"run_as_group needs run_as_user"},
       [&](auto* c) { security(c)->mutable_run_as_group()->set_value(1); });
   Pod({"namespace_options.network", "TARGET is for containers only"},
