@@ -204,6 +204,11 @@ Status CheckNumbers(const v1::LinuxContainerResources& r) {
   return OkStatus();
 }
 
+Status CheckNamespaceMode(std::string_view field, v1::NamespaceMode mode) {
+  if (v1::NamespaceMode_IsValid(mode)) return OkStatus();
+  return InvalidArgument("namespace_options.", field, ": mode ", int{mode}, " is not known");
+}
+
 bool HasMountAt(const v1::ContainerConfig& config, const std::string& path) {
   const std::string place = oci::CleanContainerPath(path);
   return std::any_of(config.mounts().begin(), config.mounts().end(), [&](const v1::Mount& mount) {

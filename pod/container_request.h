@@ -24,6 +24,9 @@ oci::LinuxResources ToOciResources(const v1::LinuxContainerResources& resources)
 // The PID namespace that the container joins: a path, "" for a new one, empty for the host's.
 Result<std::optional<std::string>> PidNamespace(const Environment& env, const Container& container);
 
+// A mode of a newer CRI: what is asked for cannot be guessed. `field` is network, ipc or pid.
+Status CheckNamespaceMode(std::string_view field, v1::NamespaceMode mode);
+
 // Whether a mount of the CRI is at `path`, however the two are written: a volume that the image
 // declares there is not wanted then (cri-contract 8.2).
 bool HasMountAt(const v1::ContainerConfig& config, const std::string& path);

@@ -235,10 +235,21 @@ Status ValidateContainerConfig(const v1::ContainerConfig& config, const Sandbox&
     return InvalidArgument("config.log_path: '", config.log_path(),
                            "' must be a path below the sandbox's log_directory, without '..'");
   }
+  for (const v1::Mount& mount : config.mounts()) {
+    if (!v1::MountPropagation_IsValid(mount.propagation())) {
+      return InvalidArgument("mount ", mount.container_path(), ": propagation ",
+                             int{mount.propagation()}, " is not known");
+    }
+  }
   const v1::LinuxContainerSecurityContext& security = config.linux().security_context();
   const v1::NamespaceOption& options = security.namespace_options();
   CRISP_RETURN_IF_ERROR(CheckUserNamespace(config, sandbox.config()));
   if (!security.has_namespace_options()) return OkStatus();
+  for (const auto& [field, mode] :
+       {std::pair("network", options.network()), std::pair("ipc", options.ipc()),
+        std::pair("pid", options.pid())}) {
+    CRISP_RETURN_IF_ERROR(CheckNamespaceMode(field, mode));
+  }
   if (options.network() == v1::TARGET || options.ipc() == v1::TARGET) {
     return InvalidArgument("namespace_options: TARGET is for pid only");
   }

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/netns_handle.h"
 #include "pod/cgroups.h"
+#include "pod/container_request.h"
 #include "pod/init_process.h"
 #include "pod/monitors.h"
 #include "pod/sandbox_files.h"
@@ -226,6 +227,7 @@ Status ValidateSandboxConfig(const v1::PodSandboxConfig& config) {
   for (const auto& [field, mode] :
        {std::pair("network", options.network()), std::pair("ipc", options.ipc()),
         std::pair("pid", options.pid())}) {
+    CRISP_RETURN_IF_ERROR(CheckNamespaceMode(field, mode));
     if (mode == v1::TARGET) {
       return InvalidArgument("namespace_options.", field, ": TARGET is for containers only");
     }

@@ -113,6 +113,8 @@ TEST_P(RefusalTest, NamespacesOfContainers) {
            [&](auto* s) { options(s)->set_network(v1::NODE); });
   Security(bad, {"namespace_options.ipc NODE", "differs from the sandbox's"},
            [&](auto* s) { options(s)->set_ipc(v1::NODE); });
+  Security(bad, {"namespace_options.pid: mode 9 is not known"},
+           [&](auto* s) { options(s)->set_pid(static_cast<v1::NamespaceMode>(9)); });
   Security(bad, {"TARGET is for pid only"}, [&](auto* s) { options(s)->set_ipc(v1::TARGET); });
   Security(bad, {"namespace_options.target_id"}, [&](auto* s) { options(s)->set_pid(v1::TARGET); });
   Security(Code::kNotFound, {"namespace_options.target_id", "0123456789abcdef"}, [&](auto* s) {
@@ -195,6 +197,8 @@ TEST_P(RefusalTest, MountsOfContainers) {
     m->set_recursive_read_only(true);
     m->set_propagation(v1::PROPAGATION_HOST_TO_CONTAINER);
   });
+  Mounts(bad, {"mount /volume: propagation 9 is not known"},
+         [](auto* m) { m->set_propagation(static_cast<v1::MountPropagation>(9)); });
   Mounts(bad, {"mount_options: 'sync'", "noexec, nodev and nosuid"},
          [](auto* m) { m->add_mount_options("sync"); });
   Mounts(bad, {"mount /volume", "image_sub_path without image"},
@@ -255,6 +259,8 @@ TEST_P(RefusalTest, Sandboxes) {
       [&](auto* c) { security(c)->mutable_run_as_group()->set_value(1); });
   Pod({"namespace_options.network", "TARGET is for containers only"},
       [&](auto* c) { options(c)->set_network(v1::TARGET); });
+  Pod({"namespace_options.network: mode 9 is not known"},
+      [&](auto* c) { options(c)->set_network(static_cast<v1::NamespaceMode>(9)); });
   Pod({"namespace_options.ipc", "TARGET"}, [&](auto* c) { options(c)->set_ipc(v1::TARGET); });
   Pod({"namespace_options.pid", "TARGET"}, [&](auto* c) { options(c)->set_pid(v1::TARGET); });
   Pod({"userns_options.mode CONTAINER", "POD or NODE"},
