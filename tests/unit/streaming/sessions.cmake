@@ -1,5 +1,5 @@
 # The sessions, with a client in memory.
-crisp_test(NAME streaming_sessions_test LABEL unit
+crisp_test(NAME streaming_sessions_test LABEL unit PCH cri_test
   SOURCES attach_session_test.cc exec_session_test.cc forward_test.cc resize_parser_test.cc
           session_input_test.cc session_output_test.cc status_document_test.cc
   LINKS crisp_streaming_sessions crisp_conmon_protocol util)
