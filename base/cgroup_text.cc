@@ -1,20 +1,13 @@
 #include "base/cgroup_text.h"
 
-#include <algorithm>
 #include <charconv>
 #include <cmath>
 
 #include "base/core/file.h"
+#include "base/core/keyed_line.h"
 
 namespace crisp {
 namespace {
-
-// What stands before the next `separator`; `text` becomes what stands behind it.
-std::string_view TakeUntil(char separator, std::string_view* text) {
-  const std::string_view out = text->substr(0, text->find(separator));
-  text->remove_prefix(std::min(out.size() + 1, text->size()));
-  return out;
-}
 
 std::optional<double> ParseShare(std::string_view text) {
   double value = 0;

@@ -2,14 +2,14 @@
 
 #include <algorithm>
 
+#include "base/core/keyed_line.h"
 #include "base/core/result.h"
 
 namespace crisp::oci {
 
 LoadedProfiles::LoadedProfiles(std::string_view list) {
   while (!list.empty()) {
-    const std::string_view line = list.substr(0, list.find('\n'));
-    list.remove_prefix(std::min(line.size() + 1, list.size()));
+    const std::string_view line = TakeUntil('\n', &list);
     const size_t mode = line.rfind(" (");
     if (mode == 0 || mode == std::string_view::npos || !line.ends_with(')')) continue;
     names_.emplace_back(line.substr(0, mode));
