@@ -152,11 +152,15 @@ Status RuntimeLife(const std::vector<std::string>& base, const std::string& bund
     options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
     return RunTimed(std::move(options), to).status();
   };
-  CRISP_RETURN_IF_ERROR(run({"create", "--bundle", bundle, id}, &samples->create));
-  CRISP_RETURN_IF_ERROR(run({"start", id}, &samples->start));
-  CRISP_RETURN_IF_ERROR(run({"exec", id, "true"}, &samples->exec));
-  CRISP_RETURN_IF_ERROR(run({"kill", id, "KILL"}, &samples->kill));
-  return run({"delete", "--force", id}, &samples->remove);
+  const auto live = [&]() -> Status {
+    CRISP_RETURN_IF_ERROR(run({"create", "--bundle", bundle, id}, &samples->create));
+    CRISP_RETURN_IF_ERROR(run({"start", id}, &samples->start));
+    CRISP_RETURN_IF_ERROR(run({"exec", id, "true"}, &samples->exec));
+    return run({"kill", id, "KILL"}, &samples->kill);
+  };
+  Status life = live();
+  Status removed = run({"delete", "--force", id}, &samples->remove);  // also what failed half way
+  return life.ok() ? std::move(removed) : std::move(life);
 }
 
 // The configuration of the lives: the endpoint's own when it tells it, else the runtime's `spec`.
