@@ -19,5 +19,17 @@ TEST(KeyedLineTest, NotBehindOtherKeys) {
   }
 }
 
+TEST(TakeUntilTest, WhatStandsBeforeAndBehind) {
+  std::string_view text = "a b  c";
+  EXPECT_EQ(TakeUntil(' ', &text), "a");
+  EXPECT_EQ(text, "b  c");
+  EXPECT_EQ(TakeUntil('=', &text), "b  c");
+  EXPECT_EQ(text, "");
+  EXPECT_EQ(TakeUntil('=', &text), "");
+  text = " ";
+  EXPECT_EQ(TakeUntil(' ', &text), "");
+  EXPECT_EQ(text, "");
+}
+
 }  // namespace
 }  // namespace crisp

@@ -2,49 +2,25 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include "base/core/dir_fd.h"
-#include "pod_fixtures.h"
-#include "recording_runtime.h"
+#include "environment_fixture.h"
 
 namespace crisp::pod {
 namespace {
 
 using testing::HasSubstr;
 
-class StartTest : public ::testing::Test {
+class StartTest : public EnvironmentTest {
  protected:
-  void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "crisp-start-XXXXXX";
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
-    Options options;
-    options.root = directory_;
-    options.state = directory_;
-    env_ = std::make_unique<Environment>(std::move(options));
-    auto opened = StateDb::Open(directory_ + "/pods.db");
-    ASSERT_TRUE(opened.ok()) << opened.status().ToString();
-    env_->db = std::move(opened).value();
-    sandbox_ = std::make_shared<Sandbox>(MakeSandboxRow("pod", "11"), &runtime_, env_->roots,
-                                         /*lane=*/nullptr);
-    ASSERT_TRUE(env_->registry.Add(sandbox_).ok());
-  }
-  void TearDown() override {
-    env_.reset();
-    EXPECT_TRUE(RemoveTreeAt(directory_).ok());
-  }
+  void SetUp() override { Open(Options()); }
   ContainerPtr Created(v1::NamespaceMode pid, const std::string& target = "") {
     ContainerRow row = MakeContainerRow("c", "22");
     row.state = ContainerState::kCreated;
-    row.sandbox = sandbox_->id();
     auto& options =
         *row.config.mutable_linux()->mutable_security_context()->mutable_namespace_options();
     options.set_pid(pid);
     options.set_target_id(target);
-    auto container = std::make_shared<Container>(std::move(row), sandbox_, env_->roots);
-    EXPECT_TRUE(env_->registry.Add(container).ok());
-    return container;
+    return Add(std::move(row));
   }
   Status Start(const ContainerPtr& container) {
     Stopper stopper(env_.get());
@@ -65,11 +41,6 @@ class StartTest : public ::testing::Test {
     EXPECT_EQ(runtime_.starts, 0);
     EXPECT_EQ(runtime_.deletes, 1) << "its process waits to be started";
   }
-
-  RecordingRuntime runtime_;
-  std::string directory_;
-  std::unique_ptr<Environment> env_;
-  SandboxPtr sandbox_;
 };
 
 TEST_F(StartTest, Works) {

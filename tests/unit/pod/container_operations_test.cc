@@ -2,48 +2,33 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <future>
 
-#include "base/core/dir_fd.h"
 #include "base/failpoint.h"
+#include "environment_fixture.h"
 #include "pod/container_stats.h"
-#include "pod_fixtures.h"
-#include "recording_runtime.h"
 
 namespace crisp::pod {
 namespace {
 
-class UpdateTest : public ::testing::Test {
+class UpdateTest : public EnvironmentTest {
  protected:
   void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "crisp-update-XXXXXX";
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
     Options options;
-    options.root = directory_;
-    options.state = directory_;
+    options.work_lane = &lane_;
     options.cgroup_layout = &layout_;
-    env_ = std::make_unique<Environment>(std::move(options));
-    auto opened = StateDb::Open(directory_ + "/pods.db");
-    ASSERT_TRUE(opened.ok()) << opened.status().ToString();
-    env_->db = std::move(opened).value();
-    sandbox_ =
-        std::make_shared<Sandbox>(MakeSandboxRow("pod", "11"), &runtime_, env_->roots, &lane_);
-    ASSERT_TRUE(env_->registry.Add(sandbox_).ok());
+    Open(std::move(options));
     ContainerRow row = MakeContainerRow("c", "22");
-    row.sandbox = sandbox_->id();
     row.resources.set_cpu_shares(100);
-    container_ = std::make_shared<Container>(std::move(row), sandbox_, env_->roots);
-    ASSERT_TRUE(env_->registry.Add(container_).ok());
+    container_ = Add(std::move(row));
     ASSERT_TRUE(env_->db->Put(container_->row()).ok());
   }
   void TearDown() override {
     failpoint::DisarmAll();
     lane_.Shutdown();
-    env_.reset();
-    EXPECT_TRUE(RemoveTreeAt(directory_).ok());
+    container_.reset();
+    EnvironmentTest::TearDown();
   }
   Status Update(int64_t cpu_shares, int64_t cpu_quota) {
     Stopper stopper(env_.get());
@@ -67,13 +52,9 @@ class UpdateTest : public ::testing::Test {
     EXPECT_EQ(written.front().resources.cpu_shares(), cpu_shares);
   }
 
-  RecordingRuntime runtime_;
   Telemetry telemetry_;
   Lane lane_{"work", 1, 100, &telemetry_};
   CgroupLayout layout_;  // no hierarchies
-  std::string directory_;
-  std::unique_ptr<Environment> env_;
-  SandboxPtr sandbox_;
   ContainerPtr container_;
 };
 

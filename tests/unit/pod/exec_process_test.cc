@@ -7,6 +7,7 @@
 
 #include "base/core/dir_fd.h"
 #include "pod_fixtures.h"
+#include "recording_runtime.h"
 
 namespace crisp::pod {
 namespace {
@@ -15,33 +16,17 @@ constexpr const char* kContainer =
     "c000000000000000000000000000000000000000000000000000000000000000";
 
 // Its container is not there any more.
-class LateRuntime final : public oci::Runtime {
+class LateRuntime final : public RecordingRuntime {
  public:
-  explicit LateRuntime(const CgroupLayout* layout) : layout_(layout) {
+  explicit LateRuntime(const CgroupLayout& layout) {
+    layout_ = layout;
     features_.exec_cgroup = true;
-  }
-  const oci::RuntimeOptions& options() const override { return options_; }
-  const oci::RuntimeFeatures& features() const override { return features_; }
-  const CgroupLayout& exec_cgroup_layout() const override { return *layout_; }
-  std::vector<std::string> BaseArgv() const override { return {}; }
-  Status Start(const ContainerId&, MonoTime) override { return OkStatus(); }
-  Status EnsureDeleted(const ContainerId&, MonoTime) override { return OkStatus(); }
-  Result<oci::RuntimeState> State(const ContainerId&, MonoTime) override {
-    return oci::RuntimeState();
-  }
-  Status Update(const ContainerId&, const oci::LinuxResources&, MonoTime) override {
-    return OkStatus();
   }
   Result<pid_t> ExecDetached(const oci::ExecRequest& request) override {
     sub_cgroup = request.sub_cgroup;
     return NotFound("container does not exist");
   }
   std::string sub_cgroup;
-
- private:
-  const CgroupLayout* const layout_;
-  const oci::RuntimeOptions options_;
-  oci::RuntimeFeatures features_;
 };
 
 class ExecProcessTest : public ::testing::Test {
@@ -61,8 +46,9 @@ class ExecProcessTest : public ::testing::Test {
     options.cgroup_layout = &layout_;
     options.default_cgroup_parent = parent_.path();
     env_ = std::make_unique<Environment>(std::move(options));
+    runtime_ = std::make_unique<LateRuntime>(layout_);
     sandbox_ = std::make_shared<Sandbox>(MakeSandboxRow("p", SandboxId::MakeRandom().str()),
-                                         &runtime_, env_->roots, nullptr);
+                                         runtime_.get(), env_->roots, nullptr);
     ContainerRow row = MakeContainerRow("c", kContainer);
     row.sandbox = sandbox_->id();
     container_ = std::make_shared<Container>(std::move(row), sandbox_, env_->roots);
@@ -82,7 +68,7 @@ class ExecProcessTest : public ::testing::Test {
     ExecPlan plan;
     plan.command = {"true"};
     EXPECT_EQ(ExecProcess::Launch(env_.get(), container_, plan).status().code(), Code::kNotFound);
-    EXPECT_NE(runtime_.sub_cgroup, "") << "it did not get as far as the group";
+    EXPECT_NE(runtime_->sub_cgroup, "") << "it did not get as far as the group";
     const std::vector<std::string> names = parent_.ChildNames();
     EXPECT_LE(names.size(), 1u);
     EXPECT_EQ(env_->CgroupOf(*container_).ChildNames(), std::vector<std::string>()) << "the exec's";
@@ -90,7 +76,7 @@ class ExecProcessTest : public ::testing::Test {
   }
 
   CgroupLayout layout_;
-  LateRuntime runtime_{&layout_};
+  std::unique_ptr<LateRuntime> runtime_;
   CgroupDir parent_;
   std::string directory_;
   std::unique_ptr<Environment> env_;

@@ -1,4 +1,5 @@
-// An OCI runtime that does nothing, says so, and remembers what it was told.
+// An OCI runtime that does nothing, says so, and remembers what it was told. Those that run
+// commands derive from it.
 #ifndef CRISP_TESTS_UNIT_POD_RECORDING_RUNTIME_H_
 #define CRISP_TESTS_UNIT_POD_RECORDING_RUNTIME_H_
 
@@ -9,7 +10,7 @@
 
 namespace crisp::pod {
 
-class RecordingRuntime final : public oci::Runtime {
+class RecordingRuntime : public oci::Runtime {
  public:
   const oci::RuntimeOptions& options() const override { return options_; }
   const oci::RuntimeFeatures& features() const override { return features_; }
@@ -39,10 +40,12 @@ class RecordingRuntime final : public oci::Runtime {
   Status delete_status;
   std::vector<oci::LinuxResources> updates;
 
- private:
-  oci::RuntimeOptions options_;
+ protected:
   oci::RuntimeFeatures features_;
   CgroupLayout layout_;
+
+ private:
+  const oci::RuntimeOptions options_;
 };
 
 }  // namespace crisp::pod

@@ -2,15 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <future>
 #include <thread>
 
-#include "base/core/dir_fd.h"
+#include "environment_fixture.h"
 #include "pod/container_stats.h"
-#include "pod_fixtures.h"
-#include "recording_runtime.h"
 
 namespace crisp::pod {
 namespace {
@@ -35,32 +32,22 @@ class LostNetwork final : public network::Network {
   bool is_lost = true;
 };
 
-class EndTest : public ::testing::Test {
+class EndTest : public EnvironmentTest {
  protected:
   void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "crisp-end-XXXXXX";
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
     loop_ = std::move(EpollLoop::Create()).value();
     thread_ = std::thread([this] { loop_->Run(); });
     Options options;
-    options.root = directory_;
-    options.state = directory_;
     options.loop = loop_.get();
     options.work_lane = &lane_;
     options.network = &network_;
     options.cgroup_layout = &layout_;
     options.default_cgroup_parent = "/crisp-unit";
-    env_ = std::make_unique<Environment>(std::move(options));
-    env_->layer_quotas = std::move(LayerQuotas::Open(directory_, {})).value();
-    auto opened = StateDb::Open(directory_ + "/pods.db");
-    ASSERT_TRUE(opened.ok()) << opened.status().ToString();
-    env_->db = std::move(opened).value();
     SandboxRow row = MakeSandboxRow("pod", "11");
     row.config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(
         v1::CONTAINER);
-    sandbox_ = std::make_shared<Sandbox>(std::move(row), &runtime_, env_->roots, &lane_);
-    ASSERT_TRUE(env_->registry.Add(sandbox_).ok());
+    Open(std::move(options), std::move(row));
+    env_->layer_quotas = std::move(LayerQuotas::Open(directory_, {})).value();
     stopper_ = std::make_unique<Stopper>(env_.get());
     lifecycle_ = std::make_unique<ContainerLifecycle>(env_.get(), stopper_.get());
     stats_ = std::make_unique<StatsReader>(env_.get());
@@ -72,7 +59,12 @@ class EndTest : public ::testing::Test {
     lane_.Shutdown();
     loop_->Stop();
     thread_.join();
-    EXPECT_TRUE(RemoveTreeAt(directory_).ok());
+    sandboxes_.reset();
+    containers_.reset();
+    stats_.reset();
+    lifecycle_.reset();
+    stopper_.reset();
+    EnvironmentTest::TearDown();
   }
   template <typename Operation>
   static Status Answer(Operation operation) {
@@ -89,26 +81,19 @@ class EndTest : public ::testing::Test {
   Status Remove(const std::string& id) {
     return Answer([&](auto done) { containers_->Remove(id, std::move(done)); });
   }
-  ContainerPtr AddExited() {
+  void AddExited() {
     ContainerRow row = MakeContainerRow("c", "22");
     row.state = ContainerState::kExited;
-    row.sandbox = sandbox_->id();
-    auto container = std::make_shared<Container>(std::move(row), sandbox_, env_->roots);
-    EXPECT_TRUE(env_->registry.Add(container).ok());
-    return container;
+    Add(std::move(row));
   }
 
   Telemetry telemetry_;
   Lane lane_{"work", 1, 100, &telemetry_};
-  RecordingRuntime runtime_;
   LostNetwork network_;
   CgroupLayout layout_;  // no hierarchies
   Leases leases_;
-  std::string directory_;
   std::unique_ptr<EpollLoop> loop_;
   std::thread thread_;
-  std::unique_ptr<Environment> env_;
-  SandboxPtr sandbox_;
   std::unique_ptr<Stopper> stopper_;
   std::unique_ptr<ContainerLifecycle> lifecycle_;
   std::unique_ptr<StatsReader> stats_;

@@ -16,6 +16,7 @@
 #include "base/core/child_process.h"
 #include "base/core/dir_fd.h"
 #include "pod_fixtures.h"
+#include "recording_runtime.h"
 #include "tests/support/patience.h"
 
 namespace crisp::pod {
@@ -28,21 +29,9 @@ constexpr const char* kContainer =
     "c000000000000000000000000000000000000000000000000000000000000000";
 constexpr const char* kSandbox = "a000000000000000000000000000000000000000000000000000000000000000";
 
-class LocalRuntime final : public oci::Runtime {
+class LocalRuntime final : public RecordingRuntime {
  public:
   explicit LocalRuntime(Reaper* reaper) : reaper_(reaper) {}
-  const oci::RuntimeOptions& options() const override { return options_; }
-  const oci::RuntimeFeatures& features() const override { return features_; }
-  const CgroupLayout& exec_cgroup_layout() const override { return layout_; }
-  std::vector<std::string> BaseArgv() const override { return {}; }
-  Status Start(const ContainerId&, MonoTime) override { return OkStatus(); }
-  Status EnsureDeleted(const ContainerId&, MonoTime) override { return OkStatus(); }
-  Result<oci::RuntimeState> State(const ContainerId&, MonoTime) override {
-    return oci::RuntimeState();
-  }
-  Status Update(const ContainerId&, const oci::LinuxResources&, MonoTime) override {
-    return OkStatus();
-  }
   Result<pid_t> ExecDetached(const oci::ExecRequest& request) override {
     process_json = CRISP_TRY(ReadFile(request.process_json_path));
     SpawnOptions spawn;
@@ -60,9 +49,6 @@ class LocalRuntime final : public oci::Runtime {
 
  private:
   Reaper* const reaper_;
-  oci::RuntimeOptions options_;
-  oci::RuntimeFeatures features_;
-  CgroupLayout layout_;
 };
 
 class StreamingTest : public testing::Test {
